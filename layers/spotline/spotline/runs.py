@@ -1,0 +1,93 @@
+"""A run: the processing of one version of one object, and the one execution that does it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from spotline.layout import DataKey
+
+
+class Market(StrEnum):
+    """Where a gang's instances are bought."""
+
+    SPOT = "SPOT"
+    ON_DEMAND = "ON_DEMAND"
+
+
+class MarketChoice(StrEnum):
+    """Which markets a run may use, as its input says."""
+
+    SPOT_FIRST = "spot-first"
+    SPOT_ONLY = "spot-only"
+    ON_DEMAND = "on-demand"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One version of one object, which never changes. `size` is in bytes."""
+
+    bucket: str
+    key: str
+    version_id: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an execution is started with. Two starts of the same object version give the same run, byte for byte."""
+
+    run_id: str
+    dataset: str
+    day: str
+    source: Source
+    market: MarketChoice = MarketChoice.SPOT_FIRST
+    keep: bool = False
+
+    def to_input(self) -> str:
+        """The execution's input: deterministic, so that starting twice under one name is the same start."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_input(cls, document: str | dict[str, Any]) -> "Run":
+        """Read an execution's input back."""
+        fields = json.loads(document) if isinstance(document, str) else document
+        return cls(
+            run_id=fields["run_id"],
+            dataset=fields["dataset"],
+            day=fields["day"],
+            source=Source(**fields["source"]),
+            market=MarketChoice(fields.get("market", MarketChoice.SPOT_FIRST)),
+            keep=bool(fields.get("keep", False)),
+        )
+
+
+def run_id(source: Source, key: DataKey, rerun: int = 0) -> str:
+    """The run's id, and so the execution's name, derived from bucket, key and version.
+
+    Execution names hold at most 80 of `0-9A-Za-z-_` (StartExecution in the Step Functions API reference); the longest dataset
+    (31), a day (8), the digest (16) and a rerun's suffix stay below.
+
+    Examples
+    --------
+    >>> run_id(Source("b", "data/20130209/f.csv", "v1", 9), DataKey("default", "20130209", "f.csv"))
+    'default-20130209-f80416185642f632'
+    """
+    identity = f"{source.bucket}\0{source.key}\0{source.version_id}".encode()
+    base = f"{key.dataset}-{key.day}-{hashlib.sha256(identity).hexdigest()[:16]}"
+    return f"{base}-r{rerun}" if rerun else base
+
+
+def execution_arn(state_machine_arn: str, name: str) -> str:
+    """The ARN of a standard execution, which is known before it is started.
+
+    >>> execution_arn("arn:aws:states:us-east-1:1:stateMachine:pipeline", "run")
+    'arn:aws:states:us-east-1:1:execution:pipeline:run'
+    """
+    return f"{state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
+
+
+def gang_job_name(run: str, generation: int) -> str:
+    """The Batch job name of a run's gang: by it a gang is found even when its launcher died before writing it down."""
+    return f"{run}-g{generation}"
