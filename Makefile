@@ -1,0 +1,59 @@
+# Every target installs what it needs; `make` alone lists them. Needs Python >= 3.11 and make, nothing else.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+INSTALLED := .venv/.installed
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(INSTALLED) ## Install uv and the project into .venv; `.venv/bin/spotline` is there then.
+
+$(INSTALLED): pyproject.toml requirements/dev.txt requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Spotline needs Python 3.11 or newer and found {sys.version.split()[0]}: say `make PYTHON=/path/to/python3.11 setup`")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
+	@$(UV) pip sync --quiet --require-hashes requirements/dev.txt
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: demo
+demo: setup ## Take one real day of flights through the whole system, on this machine.
+	@$(BIN)/spotline demo
+
+.PHONY: test
+test: lint ## Lint, then every test but the soak; under 10 minutes on 2 cores.
+	$(PYTEST) -n 2 --dist loadgroup -m "not soak"
+
+.PHONY: lint
+lint: setup ## Ruff (rules and format) and mypy.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: setup ## Put the code into the project's format.
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: soak
+soak: setup ## The full counts; writes commit, seeds, durations and outcomes into docs/.
+	$(PYTEST) -m soak --timeout 7200
+
+.PHONY: lock
+lock: setup ## Pin every dependency by hash again (requirements/*.txt), naming no registry.
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
+		--group dev --group aws-cli pyproject.toml --output-file requirements/dev.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
+		requirements/uv.in --output-file requirements/uv.txt
+
+.PHONY: clean
+clean: ## Remove what was installed and built.
+	rm -rf .venv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis

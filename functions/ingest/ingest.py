@@ -1,0 +1,94 @@
+"""`ingest`: an object landed in the ingest bucket; start its run.
+
+The event is delivered at least once and in any order. The execution's name is the lock: it is derived from bucket, key and
+version, so that starting a run again is no start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+
+from spotline import settings
+from spotline.layout import MalformedKey, is_ours, parse_data_key
+from spotline.runs import Run, Source, run_id
+from spotline.starting import ask_to_tell, start_run
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What template.yaml tells this function. `max_object_bytes` bounds what a run may cost."""
+
+    state_machine_arn: str
+    notify_function: str
+    max_object_bytes: int
+
+
+CONFIG = Config(retries={"mode": "standard", "max_attempts": 8})
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:  # noqa: ARG001  Lambda's signature
+    """Answer an EventBridge `Object Created` event. An exception makes Lambda try again, then the failure queue takes it."""
+    known = settings.load(Settings)
+    source = source_of(event)
+    if not is_ours(source.key):
+        logger.info("ignored: not under data/", key=source.key)
+        return {"outcome": "ignored"}
+    try:
+        run = run_of(source, known.max_object_bytes)
+    except Refused as refusal:
+        logger.warning("refused", key=source.key, reason=str(refusal))
+        ask_to_tell(
+            boto3.client("lambda", config=CONFIG),
+            known.notify_function,
+            {"kind": "rejected-file", "bucket": source.bucket, "key": source.key, "reason": str(refusal)},
+        )
+        return {"outcome": "refused"}
+    logger.append_keys(run_id=run.run_id)
+    started = start_run(boto3.client("stepfunctions", config=CONFIG), known.state_machine_arn, run)
+    logger.info("started" if started else "already started", key=source.key, version_id=source.version_id)
+    return {"outcome": "started" if started else "already started", "run_id": run.run_id}
+
+
+class Refused(ValueError):
+    """The object is ours, but no run can be made of it; the message says why and what would be right."""
+
+
+def source_of(event: dict[str, Any]) -> Source:
+    """Read which object version landed.
+
+    `detail.object.key` is the literal key. S3's own notifications encode theirs like a URL and EventBridge's do not, so nothing
+    here decodes it: `a+b%41.csv` is a file of that name ("Amazon S3 event message structure for EventBridge", S3 user guide).
+    An object put before the bucket was versioned has the version `null`.
+    """
+    detail = event["detail"]
+    landed = detail["object"]
+    return Source(
+        bucket=detail["bucket"]["name"],
+        key=landed["key"],
+        version_id=landed.get("version-id", "null"),
+        size=int(landed.get("size", 0)),
+    )
+
+
+def run_of(source: Source, max_bytes: int) -> Run:
+    """Make the run of an object version, or raise `Refused`."""
+    try:
+        key = parse_data_key(source.key)
+    except MalformedKey as malformed:
+        raise Refused(str(malformed)) from malformed
+    if source.size > max_bytes:
+        raise Refused(
+            f"{source.key!r} has {source.size} bytes, more than the {max_bytes} that the stack's parameter MaxObjectBytes allows"
+        )
+    return Run(run_id=run_id(source, key), dataset=key.dataset, day=key.day, source=source)

@@ -1,0 +1,268 @@
+"""Typed failures: what a described Batch job that ended badly means, decided in one place.
+
+AWS says what happened in `statusReason` (the job, an attempt) and `reason` (the container); an exit code alone is never trusted,
+because a reclaimed member leaves with 143, 137 or no code at all, and so does one that ran out of memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from spotline.exits import ExitCode
+from spotline.runs import Market
+
+Job = Mapping[str, Any]
+"""A job as DescribeJobs answers it (`JobDetail`, camelCase keys)."""
+
+TERMINATED_BY_US = "Spotline: "
+WAITED_TOO_LONG = f"{TERMINATED_BY_US}no capacity within the longest wait"
+GANG_ENDED = f"{TERMINATED_BY_US}the gang cannot complete"
+FENCED_OFF = f"{TERMINATED_BY_US}a newer gang of the run took over"
+NOT_RUNNING = f"{TERMINATED_BY_US}its execution no longer runs"
+
+_KILLED = (137, 143)  # SIGKILL and SIGTERM as a shell reports them
+
+
+class ErrorName(StrEnum):
+    """The names that Retry and Catch, the run record and Slack know failures by."""
+
+    SPOT_INTERRUPTED = "Spot.Interrupted"
+    SPOT_NO_CAPACITY = "Spot.NoCapacity"
+    ON_DEMAND_NO_CAPACITY = "OnDemand.NoCapacity"
+    GANG_MEMBER_LOST = "Gang.MemberLost"
+    BUDGET_EXHAUSTED = "Budget.Exhausted"
+    DATA_REJECTED = "Data.Rejected"
+    JOB_OUT_OF_MEMORY = "Job.OutOfMemory"
+    JOB_IMAGE_UNAVAILABLE = "Job.ImageUnavailable"
+    JOB_TIMED_OUT = "Job.TimedOut"
+    JOB_MISCONFIGURED = "Job.Misconfigured"
+    JOB_TERMINATED = "Job.Terminated"
+    JOB_FAILED = "Job.Failed"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One typed failure, with what a person needs to look further. `member` is None for a job that is no gang."""
+
+    error: ErrorName
+    sentence: str
+    job_id: str = ""
+    member: int | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    log_stream: str | None = None
+
+    def to_cause(self) -> str:
+        """The Cause that goes with the error into Step Functions (at most 32,768 characters there: SendTaskFailure)."""
+        return json.dumps({**asdict(self), "sentence": self.sentence[:2000], "reason": self.reason[:2000]})
+
+    @classmethod
+    def from_cause(cls, cause: str) -> Failure:
+        """Read back what `to_cause` wrote; raises ValueError for anything else."""
+        try:
+            document = json.loads(cause)
+            return cls(**{**document, "error": ErrorName(document["error"])})
+        except (TypeError, KeyError) as wrong:
+            raise ValueError("not the cause of a typed failure") from wrong
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """One container that ended: a member of a gang, or the only one of a job."""
+
+    job: Job
+    member: int | None
+    noticed: bool
+
+    @property
+    def status_reason(self) -> str:
+        attempts = self.job.get("attempts") or [{}]
+        return str(self.job.get("statusReason") or attempts[-1].get("statusReason") or "")
+
+    @property
+    def container(self) -> Mapping[str, Any]:
+        described = self.job.get("container") or {}
+        if described.get("exitCode") is not None or described.get("reason"):
+            return described
+        attempts = self.job.get("attempts") or [{}]
+        return {**described, **(attempts[-1].get("container") or {})}
+
+    @property
+    def container_reason(self) -> str:
+        return str(self.container.get("reason") or "")
+
+    @property
+    def exit_code(self) -> int | None:
+        return self.container.get("exitCode")
+
+    @property
+    def failed(self) -> bool:
+        return self.job.get("status") == "FAILED"
+
+    @property
+    def ended_by_us(self) -> bool:
+        return self.status_reason.startswith(TERMINATED_BY_US)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    error: ErrorName
+    holds: Callable[[_Ended], bool]
+    sentence: str
+
+
+def _reclaimed(end: _Ended) -> bool:
+    return end.status_reason.startswith("Host EC2") or "Spot Task was interrupted" in end.status_reason
+
+
+def _program_failed(end: _Ended) -> bool:
+    code = end.exit_code
+    return code is not None and code not in (ExitCode.DONE, ExitCode.TRY_AGAIN, ExitCode.GANG_NOT_FORMED, *_KILLED)
+
+
+def _no_capacity(end: _Ended) -> bool:
+    return (
+        "CAPACITY:" in end.status_reason
+        or end.status_reason == WAITED_TOO_LONG
+        or end.exit_code == ExitCode.GANG_NOT_FORMED
+    )
+
+
+def _terminated(end: _Ended) -> bool:
+    awsown = ("Essential container", "Host EC2", "Job attempt duration", "Canceled by JobStateTimeLimit", "Task failed")
+    return bool(end.status_reason) and not end.status_reason.startswith(awsown) and not end.ended_by_us
+
+
+# In order of precedence. A reclaim comes first: whatever the others left with, they left because of it. What no second try
+# mends comes before what one may mend: members leave with 75 or 76 because another one died of it.
+_RULES = (
+    _Rule(
+        ErrorName.SPOT_INTERRUPTED,
+        lambda end: _reclaimed(end) or end.noticed,
+        "The Spot instance of {who} was reclaimed",
+    ),
+    _Rule(
+        ErrorName.JOB_IMAGE_UNAVAILABLE,
+        lambda end: end.container_reason.startswith("CannotPull"),
+        "The image of {who} could not be pulled: {detail}. Push it or mend the definition, then redrive",
+    ),
+    _Rule(
+        ErrorName.JOB_MISCONFIGURED,
+        lambda end: "MISCONFIGURATION:" in end.status_reason or end.exit_code == ExitCode.BAD_CONFIGURATION,
+        "The job of {who} cannot run as it is configured: {detail}. Mend the configuration, then redrive",
+    ),
+    _Rule(
+        ErrorName.JOB_OUT_OF_MEMORY,
+        lambda end: end.container_reason.startswith("OutOfMemory"),
+        "The container of {who} ran out of memory. Give the job definition more, then redrive",
+    ),
+    _Rule(
+        ErrorName.JOB_TIMED_OUT,
+        lambda end: "attempt duration exceeded timeout" in end.status_reason,
+        "The attempt of {who} ran past its time. Raise the job's timeout or look why it is slow, then redrive",
+    ),
+    _Rule(
+        ErrorName.DATA_REJECTED,
+        lambda end: end.exit_code == ExitCode.DATA_REFUSED,
+        "The data was refused by its contract (exit code 65 of {who}); the log and quality.json say why",
+    ),
+    _Rule(
+        ErrorName.JOB_FAILED,
+        _program_failed,
+        "The program of {who} failed with exit code {exit_code}; its log says why",
+    ),
+    _Rule(
+        ErrorName.SPOT_NO_CAPACITY,
+        _no_capacity,
+        "There was no {market} capacity for {who}: {detail}",
+    ),
+    _Rule(
+        ErrorName.JOB_TERMINATED,
+        _terminated,
+        "Somebody terminated {who}: {detail}",
+    ),
+)
+
+
+def classify(
+    job: Job, members: Sequence[Job] = (), *, market: Market | None = None, noticed: Collection[int] = ()
+) -> Failure:
+    """Say what a job that ended badly died of.
+
+    Parameters
+    ----------
+    job
+        The described job: a container job, the parent of an array, or a multi-node job.
+    members
+        The described members in order: an array's children (`id:n`) or a multi-node job's nodes (`id#n`). Empty for a
+        container job.
+    market
+        Where the gang ran; None for a container job.
+    noticed
+        Members that wrote a Spot notice beside the checkpoint: that counts whatever AWS's own reason is.
+    """
+    job_id = str(job.get("jobId", ""))
+    ends = [_Ended(member, index, index in noticed) for index, member in enumerate(members) if member]
+    ends = [end for end in ends if end.failed or end.noticed]
+    ends.append(_Ended(job, None, noticed=False))
+    by_others = [end for end in ends if not end.ended_by_us or end.noticed]
+    for rule in _RULES:
+        for end in ends if rule.error is ErrorName.SPOT_NO_CAPACITY else by_others:
+            if rule.holds(end):
+                return _failure(rule.error, rule.sentence, end, job_id, market)
+    lost = next((end for end in by_others if end.member is not None or not members), ends[-1])
+    if market is None:
+        return _failure(ErrorName.JOB_FAILED, "The job of {who} ended without success: {detail}", lost, job_id, market)
+    return _failure(
+        ErrorName.GANG_MEMBER_LOST, "The gang lost {who} and no host was reclaimed: {detail}", lost, job_id, market
+    )
+
+
+def _failure(error: ErrorName, sentence: str, end: _Ended, job_id: str, market: Market | None) -> Failure:
+    reason = end.container_reason or end.status_reason
+    if market is Market.ON_DEMAND:
+        # There is nothing to fall back to: no capacity has a name of its own, and a host that went away was not reclaimed.
+        error = {
+            ErrorName.SPOT_NO_CAPACITY: ErrorName.ON_DEMAND_NO_CAPACITY,
+            ErrorName.SPOT_INTERRUPTED: ErrorName.GANG_MEMBER_LOST,
+        }.get(error, error)
+        sentence = sentence.replace("The Spot instance of {who} was reclaimed", "The instance of {who} went away")
+    text = sentence.format(
+        who="the job" if end.member is None else f"member {end.member}",
+        detail=reason or f"exit code {end.exit_code}",
+        exit_code=end.exit_code,
+        market="On-Demand" if market is Market.ON_DEMAND else "Spot",
+    )
+    return Failure(
+        error=error,
+        sentence=text,
+        job_id=job_id,
+        member=end.member,
+        exit_code=end.exit_code,
+        reason=reason,
+        log_stream=end.container.get("logStreamName"),
+    )
+
+
+def job_from_cause(cause: str) -> dict[str, Any] | None:
+    """The job that a failed `.sync` Task names in its Cause (PascalCase keys there), as DescribeJobs would answer it."""
+    try:
+        document = json.loads(cause)
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or "JobId" not in document:
+        return None
+    lowered: dict[str, Any] = _lower_first(document)
+    return lowered
+
+
+def _lower_first(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key[:1].lower() + key[1:]: _lower_first(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_lower_first(item) for item in value]
+    return value
