@@ -24,6 +24,15 @@ GANG_ENDED = f"{TERMINATED_BY_US}the gang cannot complete"
 FENCED_OFF = f"{TERMINATED_BY_US}a newer gang of the run took over"
 NOT_RUNNING = f"{TERMINATED_BY_US}its execution no longer runs"
 
+# How Batch's own reasons begin; any other text is what somebody gave to TerminateJob.
+_REASONS_OF_BATCH = (
+    "Array Child Job failed",
+    "Canceled by JobStateTimeLimit",
+    "Essential container",
+    "Host EC2",
+    "Job attempt duration",
+    "Task failed",
+)
 _KILLED = (137, 143)  # SIGKILL and SIGTERM as a shell reports them
 
 
@@ -133,8 +142,7 @@ def _no_capacity(end: _Ended) -> bool:
 
 
 def _terminated(end: _Ended) -> bool:
-    awsown = ("Essential container", "Host EC2", "Job attempt duration", "Canceled by JobStateTimeLimit", "Task failed")
-    return bool(end.status_reason) and not end.status_reason.startswith(awsown) and not end.ended_by_us
+    return bool(end.status_reason) and not end.status_reason.startswith(_REASONS_OF_BATCH) and not end.ended_by_us
 
 
 # In order of precedence. A reclaim comes first: whatever the others left with, they left because of it. What no second try
@@ -214,12 +222,18 @@ def classify(
         for end in ends if rule.error is ErrorName.SPOT_NO_CAPACITY else by_others:
             if rule.holds(end):
                 return _failure(rule.error, rule.sentence, end, job_id, market)
-    lost = next((end for end in by_others if end.member is not None or not members), ends[-1])
+    lost = _most_telling(by_others or ends)
     if market is None:
         return _failure(ErrorName.JOB_FAILED, "The job of {who} ended without success: {detail}", lost, job_id, market)
     return _failure(
         ErrorName.GANG_MEMBER_LOST, "The gang lost {who} and no host was reclaimed: {detail}", lost, job_id, market
     )
+
+
+def _most_telling(ends: Sequence[_Ended]) -> _Ended:
+    """The member that did not leave of its own will, rather than those that left because of it."""
+    members = [end for end in ends if end.member is not None] or list(ends)
+    return next((end for end in members if end.exit_code != ExitCode.TRY_AGAIN), members[0])
 
 
 def _failure(error: ErrorName, sentence: str, end: _Ended, job_id: str, market: Market | None) -> Failure:

@@ -38,7 +38,7 @@ class _Manifest:
         try:
             document = json.loads(body)
             schema = document.pop("schema", None)
-        except (ValueError, AttributeError) as cause:
+        except (ValueError, AttributeError, TypeError) as cause:
             raise ManifestError(
                 f"expected a {cls.SCHEMA} manifest, found something that is not a JSON object"
             ) from cause

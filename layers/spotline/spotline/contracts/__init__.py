@@ -1,0 +1,31 @@
+"""The contract: what a clean row is, and what to analyse.
+
+A contract is a Frictionless Table Schema (JSON); what Table Schema does not know stands under `spotline`, in the file and in
+a field. `Contract.from_json` reads one or says what is wrong with it; `cells` is the law for one cell.
+"""
+
+from spotline.contracts.errors import ContractError
+from spotline.contracts.model import (
+    Analysis,
+    Case,
+    Constraints,
+    Contract,
+    Dialect,
+    Field,
+    FieldType,
+    Tolerance,
+    Value,
+)
+
+__all__ = [
+    "Analysis",
+    "Case",
+    "Constraints",
+    "Contract",
+    "ContractError",
+    "Dialect",
+    "Field",
+    "FieldType",
+    "Tolerance",
+    "Value",
+]

@@ -1,0 +1,204 @@
+"""What each described job means: a table of payload shapes as DescribeJobs answers them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from spotline.failures import (
+    FENCED_OFF,
+    GANG_ENDED,
+    WAITED_TOO_LONG,
+    ErrorName,
+    Failure,
+    classify,
+    job_from_cause,
+)
+from spotline.runs import Market
+
+SPOT, ON_DEMAND = Market.SPOT, Market.ON_DEMAND
+HOST_GONE = "Host EC2 (instance i-0a1b2c3d4e5f60718) terminated."
+EXITED = "Essential container in task exited"
+NO_ROOM = "Canceled by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+NEVER_FITS = "Canceled by JobStateTimeLimit action due to reason: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+
+
+def failed(
+    reason: str | None, code: int | None = None, container_reason: str | None = None, **more: Any
+) -> dict[str, Any]:
+    container: dict[str, Any] = {"logStreamName": "analysis/default/0f3c"}
+    if code is not None:
+        container["exitCode"] = code
+    if container_reason is not None:
+        container["reason"] = container_reason
+    job = {"jobId": "5f0c", "status": "FAILED", "container": container, **more}
+    return job | ({"statusReason": reason} if reason is not None else {})
+
+
+def done() -> dict[str, Any]:
+    return {"jobId": "5f0c", "status": "SUCCEEDED", "container": {"exitCode": 0}}
+
+
+PARENT = {"jobId": "5f0c", "status": "FAILED", "statusReason": "Array Child Job failed"}
+MULTI_NODE = {"jobId": "5f0c", "status": "FAILED", "statusReason": EXITED, "container": {"exitCode": 75}}
+
+GANGS = [
+    # (what happened, market, members, noticed, error, member)
+    ("reclaim with an exit code", SPOT, [failed(EXITED, 75), failed(HOST_GONE, 143)], (), "Spot.Interrupted", 1),
+    ("reclaim without any exit code", SPOT, [failed(HOST_GONE), failed(EXITED, 75)], (), "Spot.Interrupted", 0),
+    (
+        "reclaim while another crashed of it",
+        SPOT,
+        [failed(EXITED, 139), failed(HOST_GONE, 137)],
+        (),
+        "Spot.Interrupted",
+        1,
+    ),
+    ("notice written, reason lost", SPOT, [failed(EXITED, 75), failed(EXITED, 143)], (1,), "Spot.Interrupted", 1),
+    ("notice of a member that left in good order", SPOT, [done(), failed(EXITED, 75)], (0,), "Spot.Interrupted", 0),
+    ("a host that died on On-Demand", ON_DEMAND, [failed(HOST_GONE), failed(EXITED, 75)], (), "Gang.MemberLost", 0),
+    ("no Spot capacity, cancelled by the queue", SPOT, [failed(NO_ROOM), failed(NO_ROOM)], (), "Spot.NoCapacity", 0),
+    ("no On-Demand capacity", ON_DEMAND, [failed(NO_ROOM)], (), "OnDemand.NoCapacity", 0),
+    (
+        "waited too long, ended by us",
+        SPOT,
+        [failed(WAITED_TOO_LONG), failed(WAITED_TOO_LONG)],
+        (),
+        "Spot.NoCapacity",
+        0,
+    ),
+    ("half formed: one waited in vain", SPOT, [failed(EXITED, 76), failed(GANG_ENDED)], (), "Spot.NoCapacity", 0),
+    ("not formed on On-Demand", ON_DEMAND, [failed(EXITED, 76)], (), "OnDemand.NoCapacity", 0),
+    ("can never be placed", SPOT, [failed(NEVER_FITS)], (), "Job.Misconfigured", 0),
+    ("bad configuration", SPOT, [failed(EXITED, 78), failed(EXITED, 76)], (), "Job.Misconfigured", 0),
+    (
+        "out of memory",
+        SPOT,
+        [failed(EXITED, 75), failed(EXITED, 137, "OutOfMemoryError: Container killed due to memory usage")],
+        (),
+        "Job.OutOfMemory",
+        1,
+    ),
+    (
+        "image missing",
+        SPOT,
+        [failed("Task failed to start", None, "CannotPullContainerError: not found"), failed(EXITED, 76)],
+        (),
+        "Job.ImageUnavailable",
+        0,
+    ),
+    (
+        "ran past its time",
+        SPOT,
+        [failed("Job attempt duration exceeded timeout", 137), failed(EXITED, 75)],
+        (),
+        "Job.TimedOut",
+        0,
+    ),
+    (
+        "an operator's terminate",
+        SPOT,
+        [failed("wrong day, sorry", 143), failed("wrong day, sorry", 143)],
+        (),
+        "Job.Terminated",
+        0,
+    ),
+    ("the program failed, the others left with 75", SPOT, [failed(EXITED, 75), failed(EXITED, 1)], (), "Job.Failed", 1),
+    ("data refused by a member", SPOT, [failed(EXITED, 65), failed(EXITED, 75)], (), "Data.Rejected", 0),
+    ("a member killed, no host reclaimed", SPOT, [failed(EXITED, 75), failed(EXITED, 137)], (), "Gang.MemberLost", 1),
+    ("all left with 75", ON_DEMAND, [failed(EXITED, 75), failed(EXITED, 75)], (), "Gang.MemberLost", 0),
+    ("ended by us after one left", SPOT, [failed(EXITED, 75), failed(GANG_ENDED, 137)], (), "Gang.MemberLost", 0),
+    ("a child failed while the main node succeeded", ON_DEMAND, [done(), failed(EXITED, 1)], (), "Job.Failed", 1),
+    ("a node that Batch never described", ON_DEMAND, [failed(EXITED, 75), {}], (), "Gang.MemberLost", 0),
+    ("reclaim and a refusal at once", SPOT, [failed(EXITED, 65), failed(HOST_GONE)], (), "Spot.Interrupted", 1),
+    (
+        "out of memory and no capacity at once",
+        SPOT,
+        [failed(NO_ROOM), failed(EXITED, 137, "OutOfMemoryError: x")],
+        (),
+        "Job.OutOfMemory",
+        1,
+    ),
+    (
+        "fenced off while another was reclaimed",
+        SPOT,
+        [failed(FENCED_OFF, 143), failed(HOST_GONE)],
+        (),
+        "Spot.Interrupted",
+        1,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("market", "members", "noticed", "error", "member"), [case[1:] for case in GANGS], ids=[case[0] for case in GANGS]
+)
+def test_a_gangs_end_has_one_name(
+    market: Market, members: list[dict[str, Any]], noticed: tuple[int, ...], error: str, member: int
+) -> None:
+    failure = classify(PARENT if market is SPOT else MULTI_NODE, members, market=market, noticed=noticed)
+    assert (failure.error, failure.member) == (error, member)
+    assert failure.sentence.isprintable()
+    assert "{" not in failure.sentence
+
+
+CONTAINERS = [
+    ("data refused", failed(EXITED, 65), "Data.Rejected"),
+    ("bad configuration", failed(EXITED, 78), "Job.Misconfigured"),
+    ("the program failed", failed(EXITED, 1), "Job.Failed"),
+    ("killed by hand", failed(EXITED, 137), "Job.Failed"),
+    ("reclaimed more often than Batch retries", failed(HOST_GONE), "Spot.Interrupted"),
+    ("Fargate Spot reclaim", failed("Your Spot Task was interrupted."), "Spot.Interrupted"),
+    ("out of memory", failed(EXITED, 137, "OutOfMemoryError: Container killed due to memory usage"), "Job.OutOfMemory"),
+    (
+        "image missing",
+        failed("Task failed to start", None, "CannotPullContainerError: pull access denied"),
+        "Job.ImageUnavailable",
+    ),
+    ("timed out", failed("Job attempt duration exceeded timeout"), "Job.TimedOut"),
+    ("terminated by Step Functions", failed("Terminated by Step Functions: task was aborted"), "Job.Terminated"),
+    (
+        "exit code in the last attempt only",
+        {
+            "jobId": "j",
+            "status": "FAILED",
+            "container": {},
+            "attempts": [{"statusReason": EXITED, "container": {"exitCode": 65}}],
+        },
+        "Data.Rejected",
+    ),
+]
+
+
+@pytest.mark.parametrize(("job", "error"), [case[1:] for case in CONTAINERS], ids=[case[0] for case in CONTAINERS])
+def test_a_container_jobs_end_has_one_name(job: dict[str, Any], error: str) -> None:
+    assert classify(job).error == error
+
+
+def test_a_failure_says_where_to_look() -> None:
+    failure = classify(PARENT, [done(), failed(EXITED, 1)], market=SPOT)
+    assert (failure.member, failure.exit_code, failure.log_stream) == (1, 1, "analysis/default/0f3c")
+    assert "member 1" in failure.sentence
+
+
+def test_a_failure_survives_the_way_through_step_functions() -> None:
+    failure = classify(PARENT, [failed(HOST_GONE, 143)], market=SPOT)
+    assert Failure.from_cause(failure.to_cause()) == failure
+
+
+def test_a_cause_stays_within_what_step_functions_takes() -> None:
+    endless = Failure(ErrorName.JOB_FAILED, "x" * 50_000, reason="y" * 50_000)
+    assert len(endless.to_cause()) < 32_768
+
+
+def test_the_job_in_a_failed_sync_tasks_cause_is_read_like_any_other() -> None:
+    cause = f'{{"JobId": "j", "Status": "FAILED", "StatusReason": "{EXITED}", "Container": {{"ExitCode": 65}}, "Attempts": []}}'
+    job = job_from_cause(cause)
+    assert job is not None
+    assert classify(job).error == ErrorName.DATA_REJECTED
+
+
+@pytest.mark.parametrize("cause", ["", "plain words", "[]", '{"errorMessage": "x"}'])
+def test_a_cause_without_a_job_names_none(cause: str) -> None:
+    assert job_from_cause(cause) is None

@@ -1,0 +1,141 @@
+"""What to do about a gang, for every way in which things can stand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from spotline.failures import FENCED_OFF, GANG_ENDED, NOT_RUNNING, WAITED_TOO_LONG
+from spotline.gangs import LAUNCHING, SETTLING, Action, Close, Fail, Gang, Sight, Succeed, Terminate, decide
+from spotline.runs import Market
+
+NOW = datetime(2013, 2, 9, 12, tzinfo=UTC)
+GANG = Gang("r", 2, Market.SPOT, "token", "arn:execution", NOW - timedelta(minutes=1), job_id="5f0c")
+LONGEST_WAIT = timedelta(minutes=30)
+
+
+def milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def array(status: str = "PENDING", created: datetime = NOW - timedelta(minutes=5)) -> dict[str, Any]:
+    return {"jobId": "5f0c", "status": status, "createdAt": milliseconds(created), "arrayProperties": {"size": 2}}
+
+
+def multi_node(status: str = "RUNNABLE", created: datetime = NOW - timedelta(minutes=5)) -> dict[str, Any]:
+    return {"jobId": "5f0c", "status": status, "createdAt": milliseconds(created), "nodeProperties": {"numNodes": 2}}
+
+
+def member(
+    index: int, status: str, *, code: int | None = None, stopped: datetime | None = None, reason: str = ""
+) -> dict[str, Any]:
+    described: dict[str, Any] = {"jobId": f"5f0c:{index}", "status": status, "statusReason": reason, "container": {}}
+    if code is not None:
+        described["container"]["exitCode"] = code
+    if stopped is not None:
+        described["stoppedAt"] = milliseconds(stopped)
+    return described
+
+
+def sight(**changes: Any) -> Sight:
+    facts: dict[str, Any] = {"now": NOW, "execution_status": "RUNNING", "newest_generation": 2, "job": array()}
+    return Sight(**(facts | changes))
+
+
+def kinds(actions: list[Action]) -> list[type]:
+    return [type(action) for action in actions]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [],
+        [member(0, "RUNNING"), member(1, "RUNNING")],
+        [member(0, "RUNNING"), member(1, "RUNNABLE")],
+        [member(0, "SUCCEEDED", code=0), member(1, "RUNNING")],
+    ],
+    ids=["not described yet", "running", "forming", "one done"],
+)
+def test_a_gang_under_way_is_left_alone(members: list[dict[str, Any]]) -> None:
+    assert decide(GANG, sight(members=members), LONGEST_WAIT) == []
+
+
+def test_an_older_generation_is_ended_and_never_answered() -> None:
+    assert decide(GANG, sight(newest_generation=3), LONGEST_WAIT) == [Terminate("5f0c", FENCED_OFF)]
+    assert decide(GANG, sight(newest_generation=3, job=array("FAILED")), LONGEST_WAIT) == [Close()]
+    assert decide(GANG, sight(newest_generation=3, job=None), LONGEST_WAIT) == [Close()]
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED"])
+def test_no_job_outlives_its_execution(status: str) -> None:
+    assert decide(GANG, sight(execution_status=status), LONGEST_WAIT) == [Terminate("5f0c", NOT_RUNNING)]
+    assert decide(GANG, sight(execution_status=status, job=array("FAILED")), LONGEST_WAIT) == [Close()]
+
+
+def test_a_redriven_execution_that_waits_for_its_turn_still_runs() -> None:
+    assert decide(GANG, sight(execution_status="PENDING_REDRIVE"), LONGEST_WAIT) == []
+
+
+def test_a_gang_that_published_is_answered_with_where_it_did() -> None:
+    [answer, close] = decide(GANG, sight(job=array("SUCCEEDED"), published="s3://m"), LONGEST_WAIT)
+    assert isinstance(answer, Succeed)
+    assert answer.output == {"manifest": "s3://m", "generation": 2, "market": "SPOT", "job_id": "5f0c"}
+    assert close == Close()
+
+
+def test_success_without_a_manifest_is_a_failure_of_the_image() -> None:
+    [answer, _] = decide(GANG, sight(job=array("SUCCEEDED")), LONGEST_WAIT)
+    assert isinstance(answer, Fail)
+    assert answer.failure.error == "Job.Failed"
+
+
+def test_members_that_still_wait_are_ended_once_one_has_failed() -> None:
+    members = [member(0, "FAILED", code=75, stopped=NOW), member(1, "RUNNABLE"), member(2, "RUNNING")]
+    assert decide(GANG, sight(members=members), LONGEST_WAIT) == [Terminate("5f0c:1", GANG_ENDED)]
+
+
+def test_members_that_run_may_leave_by_themselves_for_a_while() -> None:
+    # Given one failed, one still running
+    def after(elapsed: timedelta) -> list[Action]:
+        members = [member(0, "FAILED", code=75, stopped=NOW - elapsed), member(1, "RUNNING")]
+        return decide(GANG, sight(members=members), LONGEST_WAIT)
+
+    # Then the second is ended only when its time is over
+    assert after(SETTLING - timedelta(seconds=1)) == []
+    assert after(SETTLING + timedelta(seconds=1)) == [Terminate("5f0c", GANG_ENDED)]
+
+
+def test_a_settled_gang_is_answered_with_its_typed_failure() -> None:
+    members = [member(0, "FAILED", code=75), member(1, "FAILED", reason="Host EC2 (instance i-1) terminated.")]
+    [answer, close] = decide(GANG, sight(job=array("FAILED"), members=members), LONGEST_WAIT)
+    assert isinstance(answer, Fail)
+    assert (answer.failure.error, answer.failure.member) == ("Spot.Interrupted", 1)
+    assert close == Close()
+
+
+@pytest.mark.parametrize(
+    ("job", "members"),
+    [
+        (multi_node(created=NOW - LONGEST_WAIT - timedelta(seconds=1)), []),
+        (array(created=NOW - LONGEST_WAIT - timedelta(seconds=1)), [member(0, "RUNNING"), member(1, "RUNNABLE")]),
+    ],
+    ids=["multi-node", "array, half of it"],
+)
+def test_waiting_for_capacity_is_bounded_by_us(job: dict[str, Any], members: list[dict[str, Any]]) -> None:
+    assert decide(GANG, sight(job=job, members=members), LONGEST_WAIT) == [Terminate("5f0c", WAITED_TOO_LONG)]
+
+
+def test_a_gang_that_runs_for_long_does_not_wait() -> None:
+    job = array(created=NOW - timedelta(hours=5))
+    assert decide(GANG, sight(job=job, members=[member(0, "RUNNING"), member(1, "RUNNING")]), LONGEST_WAIT) == []
+
+
+def test_a_launcher_that_vanished_is_found() -> None:
+    def launched(ago: timedelta) -> list[Action]:
+        gang = Gang("r", 2, Market.SPOT, "token", "arn:execution", NOW - ago)
+        return decide(gang, sight(job=None), LONGEST_WAIT)
+
+    assert launched(LAUNCHING - timedelta(seconds=1)) == []
+    assert kinds(launched(LAUNCHING + timedelta(seconds=1))) == [Fail, Close]

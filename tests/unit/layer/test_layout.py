@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from spotline.layout import (
+    DataKey,
+    MalformedKey,
+    is_ours,
+    notice_key,
+    notice_prefix,
+    parent_job_id,
+    parse_data_key,
+    rendezvous_key,
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("data/flights/20130209/flights.csv", DataKey("flights", "20130209", "flights.csv")),
+        ("data/20130209/f.csv", DataKey("default", "20130209", "f.csv")),
+        ("data/flights/20130209/a+b%41 c.csv", DataKey("flights", "20130209", "a+b%41 c.csv")),
+        ("data/flights/20130209/météo ☃.CSV.GZ", DataKey("flights", "20130209", "météo ☃.CSV.GZ")),
+        ("data/flights/20240229/f.csv.zst", DataKey("flights", "20240229", "f.csv.zst")),
+        ("data/flights/20130209/" + "x" * 998 + ".csv", DataKey("flights", "20130209", "x" * 998 + ".csv")),
+    ],
+)
+def test_a_key_is_read_literally(key: str, expected: DataKey) -> None:
+    assert parse_data_key(key) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "complaint"),
+    [
+        ("data/flights/2013-02-09/f.csv", "is not a day"),
+        ("data/flights/20130229/f.csv", "is not a day"),
+        ("data/flights/20131301/f.csv", "is not a day"),
+        ("data/flights/20130209/f.txt", "is not a .csv"),
+        ("data/flights/20130209/.csv", "is not a .csv"),
+        ("data/flights/20130209/more/f.csv", "is not data/<dataset>"),
+        ("data/f.csv", "is not data/<dataset>"),
+        ("data/Flights/20130209/f.csv", "the dataset 'Flights'"),
+        ("data/" + "d" * 32 + "/20130209/f.csv", "the dataset"),
+        ("other/flights/20130209/f.csv", "is not data/<dataset>"),
+    ],
+)
+def test_a_malformed_key_is_refused_by_name(key: str, complaint: str) -> None:
+    with pytest.raises(MalformedKey, match=complaint):
+        parse_data_key(key)
+
+
+@pytest.mark.parametrize(
+    ("key", "ours"),
+    [
+        ("data/f.csv", True),
+        ("data/flights/20130209/", False),
+        ("contracts/flights.json", False),
+        ("database/f.csv", False),
+    ],
+)
+def test_only_what_is_under_data_is_ours(key: str, ours: bool) -> None:
+    assert is_ours(key) is ours
+
+
+@pytest.mark.parametrize("job_id", ["5f0c-11", "5f0c-11:3", "5f0c-11#3"])
+def test_members_find_each_other_under_their_parents_id(job_id: str) -> None:
+    assert parent_job_id(job_id) == "5f0c-11"
+    assert rendezvous_key(job_id) == "rendezvous/5f0c-11.json"
+    assert notice_key(job_id, 3).startswith(notice_prefix("5f0c-11"))

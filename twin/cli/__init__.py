@@ -1,0 +1,22 @@
+"""The `spotline` command: the whole system on one machine."""
+
+from __future__ import annotations
+
+import typer
+
+from twin.cli.demo import demo
+from twin.cli.up import up
+
+app = typer.Typer(
+    help="Rehearse Spotline on this machine: the deployed template, state machine and job code, with no AWS account.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo)
+app.command()(up)
+
+
+def main() -> None:
+    """Entry point of the `spotline` command."""
+    app()

@@ -1,0 +1,23 @@
+"""What can go wrong with the twin itself, told in one clear line instead of a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+from twin import DeploymentError, PortTaken
+from twin.cli.journey import NotStarted
+from twin.cli.project import UnusableInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def one_clear_line() -> Iterator[None]:
+    """End the command with exit code 1 and one line for the errors that a user can mend."""
+    try:
+        yield
+    except (DeploymentError, NotStarted, PortTaken, UnusableInput) as error:
+        sys.exit(f"spotline: {error}")

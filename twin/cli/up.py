@@ -1,0 +1,84 @@
+"""`spotline up`: keep a twin running, to be used with the tools of the trade."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from spotline.layout import contract_key
+from twin.cli.project import CONTRACTS, ROOT, STACK_NAME, TEMPLATE
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from twin.cloud import Twin
+    from twin.deployment import Stack
+
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1 to listen on; 0 takes any free one.")]
+Members = Annotated[int, typer.Option(min=2, max=16, help="Members of a gang.")]
+TimeScale = Annotated[
+    float, typer.Option(help="Seconds of AWS per second here, wherever AWS waits: 60 makes a minute a second.")
+]
+Jobs = Annotated[str, typer.Option(help="real runs the jobs' programs; noop ends each job at once, well.")]
+
+
+def up(port: Port = 4566, members: Members = 2, time_scale: TimeScale = 1.0, jobs: Jobs = "real") -> None:
+    """Keep a twin running until Ctrl-C, and print how to use it with the `aws` command or any AWS SDK."""
+    if jobs not in ("real", "noop"):
+        sys.exit(f"spotline: --jobs is real or noop, not {jobs!r}")
+    if time_scale <= 0:
+        sys.exit(f"spotline: --time-scale is a number above 0, not {time_scale}")
+    from twin import Twin, TwinOptions  # noqa: PLC0415  the twin takes a second to import
+    from twin.cli.errors import one_clear_line  # noqa: PLC0415
+    from twin.slack import SlackWebhook, message_text  # noqa: PLC0415
+
+    console = Console(highlight=False, soft_wrap=True)
+    stop = _stop_on_signals()
+    kind: Literal["real", "noop"] = "noop" if jobs == "noop" else "real"
+    with (
+        one_clear_line(),
+        SlackWebhook(lambda message: console.print(f"[magenta]Slack:[/] {escape(message_text(message))}")) as slack,
+        Twin(TwinOptions(port=port, time_scale=time_scale, jobs=kind)) as twin,
+    ):
+        stack = twin.deploy(TEMPLATE, stack_name=STACK_NAME, parameters={"GangMembers": str(members)})
+        twin.client("secretsmanager").put_secret_value(
+            SecretId=stack.outputs["SlackWebhookSecret"], SecretString=slack.url
+        )
+        for contract in sorted(CONTRACTS.glob("*.json")):
+            twin.client("s3").upload_file(str(contract), stack.outputs["IngestBucket"], contract_key(contract.stem))
+        _explain(console, twin, stack)
+        stop.wait()
+        console.print("stopping the twin and every process that it started")
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def ask(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of a signal's handler
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return stop
+
+
+def _explain(console: Console, twin: Twin, stack: Stack) -> None:
+    for name, value in twin.environment().items():
+        console.print(f"export {name}={value}")
+    console.print()
+    for name, value in sorted(stack.outputs.items()):
+        console.print(f"[bold]{name}[/] {escape(value)}")
+    sample = "samples/data/flights/20130209/flights.csv"
+    bucket = stack.outputs["IngestBucket"]
+    console.print(
+        f"\nContracts from {CONTRACTS.relative_to(ROOT)}/ are in place. Land a file, then follow its run:\n"
+        f"  aws s3 cp {sample} s3://{bucket}/{sample.removeprefix('samples/')}\n"
+        f"  aws stepfunctions list-executions --state-machine-arn {stack.outputs['StateMachineArn']}\n"
+        "Ctrl-C stops it all."
+    )
