@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DEFAULT_DAY = "20130209"
 TIME_SCALE = 60.0  # a minute that AWS waits is a second here
 _FEWEST_MEMBERS = 2  # an array job has at least 2 children
-_MOST_MEMBERS = 16  # more processes than this are no rehearsal on one machine
+_MOST_MEMBERS = 8  # the most that template.yaml sizes its GPU environments for
 
 Day = Annotated[
     str | None, typer.Option(help="Day of the sample, or of your own file: YYYYMMDD.", show_default=DEFAULT_DAY)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from twin.deployment import Stack
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1 to listen on; 0 takes any free one.")]
-Members = Annotated[int, typer.Option(min=2, max=16, help="Members of a gang.")]
+Members = Annotated[int, typer.Option(min=2, max=8, help="Members of a gang.")]
 TimeScale = Annotated[
     float, typer.Option(help="Seconds of AWS per second here, wherever AWS waits: 60 makes a minute a second.")
 ]
