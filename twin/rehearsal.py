@@ -64,7 +64,8 @@ class ReclaimAtFirstCheckpoint:
         replace(S3Backend, "put_object", make)
 
     def _pointer_written(self, run_id: str, pointer: dict[str, Any]) -> None:
-        generation, done = pointer["generation"], pointer["round"]
+        generation, checkpoints = pointer["generation"], pointer["checkpoints"]
+        done = checkpoints[0]["round"] if checkpoints else 0  # the newest checkpoint stands first
         with self._lock:
             # A leader claims the pointer before it trains: that first write of a generation names the older gang's round.
             claimed = self._claimed_round.setdefault((run_id, generation), done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import http.server
 import json
 import threading
@@ -70,5 +71,5 @@ class SlackWebhook:
 
 
 def message_text(message: dict[str, Any]) -> str:
-    """A message as a person reads it: its text fallback."""
-    return str(message.get("text", ""))
+    """A message as a person reads it: its text fallback, with Slack's three escapes (`&amp;`, `&lt;`, `&gt;`) undone."""
+    return html.unescape(str(message.get("text", "")))

@@ -66,13 +66,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
 def run_named_by(event: dict[str, Any]) -> str | None:
     """The run that an event is about: from a gang's job tags, or from the name of an execution.
 
-    A Batch event of a job that is no gang names no run of interest; the schedule names none.
+    A Batch event of a job that is no gang names no run of interest; the schedule names none (and its `detail` is the text "{}").
     """
-    detail = event.get("detail") or {}
     if event.get("source") == "aws.states":
-        return detail.get("name")
-    tags = detail.get("tags") or {}
-    return tags.get("spotline:run-id")
+        return event["detail"].get("name")
+    if event.get("source") == "aws.batch":
+        return (event["detail"].get("tags") or {}).get("spotline:run-id")
+    return None
 
 
 class Look:

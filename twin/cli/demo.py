@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 from rich.console import Console
@@ -47,7 +47,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Land a file and follow it through the deployed system, on this machine, to its end."""
-    console = Console(stderr=as_json, highlight=False)
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     try:
         landing = _landing(day, file, contract)
     except UnusableInput as unusable:
@@ -74,28 +74,26 @@ def _run(landing: Landing, members: int, reclaims: int, console: Console, *, as_
     from twin.rehearsal import ReclaimAtFirstCheckpoint  # noqa: PLC0415
     from twin.slack import SlackWebhook  # noqa: PLC0415
 
-    began = time.monotonic()
+    teller = Teller(console)
     with SlackWebhook() as slack, Twin(TwinOptions(time_scale=TIME_SCALE)) as twin:
         spot = ReclaimAtFirstCheckpoint(
             reclaims,
-            lambda gone: console.print(
-                f"[yellow]Spot took {gone.instance_id} (member {gone.member}) at round {gone.round}"
+            lambda gone: teller.say(
+                f"Spot took {gone.instance_id} from member {gone.member} at round {gone.round}", "yellow"
             ),
         )
         spot.install()
         stack = twin.deploy(TEMPLATE, stack_name=STACK_NAME, parameters={"GangMembers": str(members)})
-        twin.client("secretsmanager").put_secret_value(
-            SecretId=stack.outputs["SlackWebhookSecret"], SecretString=slack.url
-        )
-        console.print(f"[dim]{time.monotonic() - began:5.1f} s[/] deployed {TEMPLATE.name} into the twin at {twin.url}")
+        webhook = stack.outputs["SlackWebhookSecret"]
+        twin.client("secretsmanager").put_secret_value(SecretId=webhook, SecretString=slack.url)
+        teller.say(f"deployed {TEMPLATE.name} into the twin at {twin.url}")
         landed = time.monotonic()
         journey = Journey(twin, stack, landing)
         journey.land()
-        console.print(
-            f"[dim]{time.monotonic() - began:5.1f} s[/] landed s3://{stack.outputs['IngestBucket']}/{landing.key}"
-        )
-        _show(journey, console, began)
-        _await_message(slack)
+        teller.say(f"landed s3://{stack.outputs['IngestBucket']}/{landing.key}")
+        teller.follow(journey)
+        if journey.description()["status"] != "SUCCEEDED":
+            _await_message(slack)
         outcome = outcome_of(journey, slack.messages, len(spot.reclaimed), time.monotonic() - landed)
         report = _save_report(journey)
     if as_json:
@@ -105,23 +103,34 @@ def _run(landing: Landing, members: int, reclaims: int, console: Console, *, as_
     return outcome.succeeded
 
 
-def _show(journey: Journey, console: Console, began: float) -> None:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed} of {task.total} rounds"),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        training = progress.add_task("training", total=None, visible=False)
-        for happening in journey.watch():
-            if happening.kind == "round":
-                progress.update(training, completed=happening.round, total=happening.rounds, visible=True)
-                continue
-            if happening.kind == "state":
-                progress.update(training, visible=False)
-            style = {"state": "bold", "gang": "cyan", "member": "dim cyan"}.get(happening.kind, "dim")
-            progress.console.print(f"[dim]{time.monotonic() - began:5.1f} s[/] [{style}]{escape(happening.text)}[/]")
+class Teller:
+    """Says what happens and when, a line each; rounds of training are a bar that goes away again."""
+
+    _STYLES: ClassVar = {"state": "bold", "gang": "cyan", "member": "dim cyan"}
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print one line."""
+        elapsed = f"[dim]{time.monotonic() - self._began:5.1f} s[/]"
+        self._console.print(f"{elapsed} [{style}]{escape(text)}[/]" if style else f"{elapsed} {escape(text)}")
+
+    def follow(self, journey: Journey) -> None:
+        """Say what happens until the run is over."""
+        rounds = TextColumn("{task.completed} of {task.total} rounds")
+        with Progress(
+            SpinnerColumn(), TextColumn("training"), BarColumn(), rounds, console=self._console, transient=True
+        ) as bar:
+            training = bar.add_task("training", total=None, visible=False)
+            for happening in journey.watch():
+                if happening.kind == "round":
+                    bar.update(training, completed=happening.round, total=happening.rounds, visible=True)
+                    continue
+                if happening.kind == "state":
+                    bar.update(training, visible=False)
+                self.say(happening.text, self._STYLES.get(happening.kind, "dim"))
 
 
 _MESSAGE_WITHIN_SECONDS = 10

@@ -93,7 +93,7 @@ def outcome_of(journey: Journey, slack_messages: list[dict[str, Any]], reclaims:
         ),
         reclaims=reclaims,
         resumed_from_round=analysis.get("resumed_from"),
-        metrics=json.loads(metrics) if metrics else None,
+        metrics=json.loads(metrics)["metrics"] if metrics else None,
         dynamodb_item=journey.day_item(),
         slack_messages=tuple(message_text(message) for message in slack_messages),
         error=description.get("error"),
