@@ -1,0 +1,274 @@
+"""Each patch to moto's Batch: what stock moto does without it, and what it does with it.
+
+A stock case fails once moto has mended the gap: then the patch can go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from tests.twin.compute_cloud import ACCOUNT, REGION, BatchCloud, account_network, batch_cloud, container_properties
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TIME_LIMIT = {
+    "reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+    "state": "RUNNABLE",
+    "maxTimeSeconds": 600,
+    "action": "CANCEL",
+}
+
+
+@pytest.fixture
+def stock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Batch client of moto as it comes, with what environments need."""
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # thousands, which no test looks at
+    with mock_aws():
+        yield boto3.client("batch", region_name=REGION)
+
+
+@pytest.fixture
+def patched(tmp_path: Path) -> Iterator[BatchCloud]:
+    with batch_cloud(tmp_path) as cloud:
+        yield cloud
+
+
+def create_environment(client: Any, **resources: Any) -> str:
+    described = {"type": "EC2", "maxvCpus": 4, "instanceRole": "instance-profile", **account_network(), **resources}
+    made = client.create_compute_environment(
+        computeEnvironmentName="env",
+        type="MANAGED",
+        state="ENABLED",
+        computeResources=described,
+        serviceRole=f"arn:aws:iam::{ACCOUNT}:role/service",
+    )
+    return str(made["computeEnvironmentArn"])
+
+
+def create_queue(client: Any, **resources: Any) -> None:
+    order = [
+        {
+            "order": 1,
+            "computeEnvironment": create_environment(client, minvCpus=0, instanceTypes=["optimal"], **resources),
+        }
+    ]
+    client.create_job_queue(
+        jobQueueName="q",
+        priority=1,
+        state="ENABLED",
+        computeEnvironmentOrder=order,
+        jobStateTimeLimitActions=[TIME_LIMIT],
+    )
+
+
+def register(client: Any, *command: str, **others: Any) -> dict[str, Any]:
+    return dict(
+        client.register_job_definition(
+            jobDefinitionName="d",
+            type="container",
+            **{"containerProperties": container_properties(*command), **others},
+        )
+    )
+
+
+def register_gang(client: Any, target: str = "0:") -> None:
+    ranges = [{"targetNodes": target, "container": container_properties("true")}]
+    client.register_job_definition(
+        jobDefinitionName="gang",
+        type="multinode",
+        nodeProperties={"numNodes": 2, "mainNode": 0, "nodeRangeProperties": ranges},
+    )
+
+
+def time_limits_are_shown(client: Any) -> bool:
+    create_queue(client)
+    return bool(client.describe_job_queues()["jobQueues"][0].get("jobStateTimeLimitActions") == [TIME_LIMIT])
+
+
+def updated_time_limits_are_shown(client: Any) -> bool:
+    create_queue(client)
+    client.update_job_queue(jobQueue="q", jobStateTimeLimitActions=[{**TIME_LIMIT, "maxTimeSeconds": 900}])
+    shown = client.describe_job_queues()["jobQueues"][0].get("jobStateTimeLimitActions") or [{}]
+    return bool(shown[0].get("maxTimeSeconds") == 900)
+
+
+def defaults_are_accepted(client: Any) -> bool:
+    try:
+        create_environment(client)
+    except ClientError:
+        return False
+    return True
+
+
+def newer_default_families_are_accepted(client: Any) -> bool:
+    try:
+        create_environment(client, minvCpus=0, instanceTypes=["default_x86_64"])
+    except ClientError:
+        return False
+    return True
+
+
+def no_instance_runs_before_a_job_does(client: Any) -> bool:
+    create_environment(client, minvCpus=4, instanceTypes=["c4.large"])
+    return not boto3.client("ec2", region_name=REGION).describe_instances()["Reservations"]
+
+
+def updates_are_applied(client: Any) -> bool:
+    create_queue(client)
+    client.update_compute_environment(computeEnvironment="env", computeResources={"maxvCpus": 99})
+    described = client.describe_compute_environments()["computeEnvironments"][0]
+    return bool(described["computeResources"]["maxvCpus"] == 99)
+
+
+def a_deregistered_revision_is_not_the_newest(client: Any) -> bool:
+    create_queue(client)
+    register(client, "one")
+    register(client, "two")
+    client.deregister_job_definition(jobDefinition="d:2")
+    job_id = client.submit_job(jobName="job", jobQueue="q", jobDefinition="d")["jobId"]
+    return bool(client.describe_jobs(jobs=[job_id])["jobs"][0]["jobDefinition"].endswith(":1"))
+
+
+def a_revision_stands_alone(client: Any) -> bool:
+    register(client, "one", parameters={"p": "1"}, retryStrategy={"attempts": 3})
+    made = register(client, "two", platformCapabilities=["FARGATE"], propagateTags=True)
+    newest = client.describe_job_definitions(jobDefinitions=[made["jobDefinitionArn"]])["jobDefinitions"][0]
+    return (
+        newest["revision"] == 2
+        and not newest.get("parameters")
+        and not newest.get("retryStrategy")
+        and newest.get("platformCapabilities") == ["FARGATE"]
+        and newest.get("propagateTags") is True
+    )
+
+
+def node_properties_are_shown(client: Any) -> bool:
+    register_gang(client)
+    return "nodeProperties" in client.describe_job_definitions()["jobDefinitions"][0]
+
+
+def scheduling_priority_is_shown(client: Any) -> bool:
+    register(client, "true", schedulingPriority=7)
+    return bool(client.describe_job_definitions()["jobDefinitions"][0].get("schedulingPriority") == 7)
+
+
+def an_unsound_gang_is_refused(client: Any) -> bool:
+    try:
+        register_gang(client, target="0:0")
+    except ClientError:
+        return True
+    return False
+
+
+def a_submission_is_described_with_all_it_states(client: Any) -> bool:
+    create_queue(client)
+    register(client, "true")
+    job_id = client.submit_job(
+        jobName="job", jobQueue="q", jobDefinition="d", retryStrategy={"attempts": 3}, propagateTags=True
+    )["jobId"]
+    job = client.describe_jobs(jobs=[job_id])["jobs"][0]
+    return job.get("retryStrategy", {}).get("attempts") == 3 and job.get("propagateTags") is True
+
+
+def unsound_submissions_are_refused(client: Any) -> bool:
+    create_queue(client)
+    register(client, "true")
+    try:
+        client.submit_job(jobName="job", jobQueue="q", jobDefinition="d", arrayProperties={"size": 1})
+    except ClientError:
+        return True
+    return False
+
+
+def only_running_jobs_are_listed_by_default(client: Any) -> bool:
+    create_queue(client, maxvCpus=1)
+    client.register_job_definition(
+        jobDefinitionName="large", type="container", containerProperties=container_properties("true", vcpus=2)
+    )
+    client.submit_job(jobName="job", jobQueue="q", jobDefinition="large")
+    return not client.list_jobs(jobQueue="q")["jobSummaryList"]
+
+
+def nodes_can_be_listed(client: Any) -> bool:
+    create_queue(client, maxvCpus=1)
+    register_gang(client)
+    job_id = client.submit_job(jobName="job", jobQueue="q", jobDefinition="gang")["jobId"]
+    statuses = ("SUBMITTED", "RUNNABLE")  # it stays there, because it needs two vCPUs
+    pages = [client.list_jobs(multiNodeJobId=job_id, jobStatus=status)["jobSummaryList"] for status in statuses]
+    return any(pages)
+
+
+def a_cancelled_job_says_so(client: Any) -> bool:
+    create_queue(client, maxvCpus=1)
+    client.register_job_definition(
+        jobDefinitionName="large", type="container", containerProperties=container_properties("true", vcpus=2)
+    )
+    job_id = client.submit_job(jobName="job", jobQueue="q", jobDefinition="large")["jobId"]
+    client.cancel_job(jobId=job_id, reason="not needed")
+    return client.describe_jobs(jobs=[job_id])["jobs"][0].get("isCancelled") is True
+
+
+def a_terminated_job_says_so(client: Any) -> bool:
+    create_queue(client, maxvCpus=1)
+    register(client, "sleep", "60")
+    job_id = client.submit_job(jobName="job", jobQueue="q", jobDefinition="d")["jobId"]
+    client.terminate_job(jobId=job_id, reason="enough")
+    return client.describe_jobs(jobs=[job_id])["jobs"][0].get("isTerminated") is True
+
+
+BEHAVIOURS = [
+    time_limits_are_shown,
+    updated_time_limits_are_shown,
+    defaults_are_accepted,
+    newer_default_families_are_accepted,
+    no_instance_runs_before_a_job_does,
+    updates_are_applied,
+    a_deregistered_revision_is_not_the_newest,
+    a_revision_stands_alone,
+    node_properties_are_shown,
+    scheduling_priority_is_shown,
+    an_unsound_gang_is_refused,
+    a_submission_is_described_with_all_it_states,
+    unsound_submissions_are_refused,
+    only_running_jobs_are_listed_by_default,
+    nodes_can_be_listed,
+    a_cancelled_job_says_so,
+    a_terminated_job_says_so,
+]
+
+
+@pytest.mark.parametrize("behaves", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
+def test_stock_moto_still_lacks_it(behaves: Callable[[Any], bool], stock: Any) -> None:
+    assert not behaves(stock)
+
+
+@pytest.mark.parametrize("behaves", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
+def test_the_patch_mends_it(behaves: Callable[[Any], bool], patched: BatchCloud) -> None:
+    assert behaves(patched.client)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"reason": "BECAUSE"}, "reason must be one of"),
+        ({"maxTimeSeconds": 599}, "between 600 and 86400"),
+        ({"action": "TERMINATE"}, "must CANCEL in state RUNNABLE"),
+    ],
+)
+def test_unsound_time_limits_are_refused(change: dict[str, Any], problem: str, patched: BatchCloud) -> None:
+    """API Reference, JobStateTimeLimitAction."""
+    environment = patched.environment("env")
+    with pytest.raises(ClientError, match=problem):
+        patched.queue("q", environment, jobStateTimeLimitActions=[{**TIME_LIMIT, **change}])
+
+
+def test_an_unknown_instance_type_is_refused(patched: BatchCloud) -> None:
+    with pytest.raises(ClientError, match=r"z9\.huge does not exist"):
+        patched.environment("env", instanceTypes=["z9.huge"])

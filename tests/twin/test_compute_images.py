@@ -1,0 +1,96 @@
+"""From an image's address to the program that stands in for it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from twin.compute.images import (
+    Image,
+    ImageNotFound,
+    ImageUnusable,
+    find_image,
+    parse_dockerfile,
+    program,
+    repository_name,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DOCKERFILE = """\
+# syntax=docker/dockerfile:1
+FROM python:3.13 AS build
+ENTRYPOINT ["build"]
+ENV ONLY_IN_BUILD=1
+FROM python:3.13-slim
+ENV LOG_LEVEL=INFO NAME="two words" \\
+    PATH=/opt/bin:$PATH
+ENV OLD form of it
+ENV HERE=$OTHER
+COPY analysis /app/analysis
+ENTRYPOINT ["python", "-m", "analysis"]
+CMD ["--help"]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name in ("analysis", "pre", "preprocess"):
+        (tmp_path / "jobs" / name).mkdir(parents=True)
+        (tmp_path / "jobs" / name / "Dockerfile").write_text(DOCKERFILE)
+    (tmp_path / "layers" / "spotline").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "spotline-analysis",
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com/spotline-analysis:1.2",
+        "localhost:5000/team/spotline-analysis:1.2@sha256:0123",
+    ],
+)
+def test_an_image_is_known_by_its_repository_s_name(address: str, project: Path) -> None:
+    assert repository_name(address) == "spotline-analysis"
+    image = find_image(address, project)
+    assert image.environment["PYTHONPATH"].split(":") == [
+        str(project / "jobs" / "analysis"),
+        str(project / "layers" / "spotline"),
+    ]
+
+
+def test_the_folder_with_the_longest_matching_name_is_meant(project: Path) -> None:
+    assert "jobs/preprocess" in find_image("x-preprocess", project).environment["PYTHONPATH"]
+
+
+def test_an_unknown_image_fails_as_a_pull_does_and_says_what_is_known(project: Path) -> None:
+    with pytest.raises(ImageNotFound, match=r"^CannotPullContainerError: .*nginx.*analysis, pre, preprocess"):
+        find_image("public.ecr.aws/nginx:latest", project)
+
+
+def test_the_last_stage_counts_and_variables_that_are_true_only_in_the_image_do_not() -> None:
+    image = parse_dockerfile(DOCKERFILE)
+    assert image.entrypoint == ("python", "-m", "analysis")
+    assert image.default_command == ("--help",)
+    assert image.environment == {"LOG_LEVEL": "INFO", "NAME": "two words", "OLD": "form of it"}
+
+
+def test_a_shell_form_entry_point_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ImageUnusable, match="exec form"):
+        parse_dockerfile("FROM x\nENTRYPOINT python -m analysis\n")
+
+
+def test_python_is_the_project_s_own_and_a_command_replaces_the_image_s() -> None:
+    image = parse_dockerfile(DOCKERFILE)
+    assert program(image, [], "/bin") == [sys.executable, "-m", "analysis", "--help"]
+    assert program(image, ["--fast"], "/bin") == [sys.executable, "-m", "analysis", "--fast"]
+
+
+def test_what_cannot_be_executed_is_a_start_failure() -> None:
+    with pytest.raises(ImageUnusable, match=r"CannotStartContainerError.*no-such-program"):
+        program(Image(), ["no-such-program"], "/bin")
+    with pytest.raises(ImageUnusable, match="no command"):
+        program(Image(), [], "/bin")

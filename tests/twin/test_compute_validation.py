@@ -1,0 +1,106 @@
+"""What AWS Batch refuses (AWS Batch API Reference, SubmitJob and RegisterJobDefinition)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from twin.compute.validation import definition_problems, submission_problems
+
+CONTAINER = {
+    "image": "shell",
+    "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}],
+}
+CONTAINER_DEFINITION = {"type": "container", "containerProperties": CONTAINER}
+GANG = {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:", "container": CONTAINER}]}
+FIXED = {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:3", "container": CONTAINER}]}
+
+
+def refused(definition: dict[str, Any], *, fair: bool = False, fargate: bool = False, **request: Any) -> str:
+    request = {"jobName": "job", **request}
+    return "; ".join(submission_problems(request, definition, fair_share=fair, fargate=fargate))
+
+
+def gang(properties: dict[str, Any] = GANG) -> dict[str, Any]:
+    return {"type": "multinode", "nodeProperties": properties}
+
+
+def node_overrides(target: str = "0:", **others: Any) -> dict[str, Any]:
+    return {"nodePropertyOverrides": [{"targetNodes": target, "containerOverrides": {}}], **others}
+
+
+def test_a_plain_job_is_accepted() -> None:
+    assert refused(CONTAINER_DEFINITION) == ""
+    assert refused(gang(), nodeOverrides=node_overrides(numNodes=2)) == ""
+
+
+@pytest.mark.parametrize(
+    ("request_", "problem"),
+    [
+        ({"jobName": "a b"}, "valid pattern"),
+        ({"jobName": "x" * 129}, "valid pattern"),
+        ({"arrayProperties": {"size": 1}}, "between 2 and 10000"),
+        ({"arrayProperties": {"size": 10_001}}, "between 2 and 10000"),
+        ({"dependsOn": [{"jobId": "x"}] * 21}, "maximum of 20"),
+        ({"dependsOn": [{"jobId": "x", "type": "N_TO_N"}]}, "needs an array job"),
+        ({"dependsOn": [{}]}, "jobId must be set"),
+        ({"timeout": {"attemptDurationSeconds": 59}}, "at least 60"),
+        ({"retryStrategy": {"attempts": 11}}, "between 1 and 10"),
+        ({"shareIdentifier": "a"}, "without a scheduling policy"),
+        ({"nodeOverrides": {"numNodes": 2}}, "only be set for a multi-node"),
+        ({"containerOverrides": {"environment": [{"name": "AWS_BATCH_JOB_ID", "value": "x"}]}}, "reserved"),
+        ({"containerOverrides": {"resourceRequirements": [{"type": "CPU", "value": "1"}]}}, "VCPU, MEMORY or GPU"),
+        ({"containerOverrides": {"resourceRequirements": [{"type": "GPU", "value": "0"}]}}, "positive number"),
+        ({"eksPropertiesOverride": {"podProperties": {}}}, "eksPropertiesOverride is not modelled"),
+        ({"tags": {str(at): "x" for at in range(51)}}, "at most 50 tags"),
+    ],
+)
+def test_an_unsound_request_is_refused(request_: dict[str, Any], problem: str) -> None:
+    assert problem in refused(CONTAINER_DEFINITION, **request_)
+
+
+def test_a_fair_share_queue_needs_a_share() -> None:
+    assert "must be set" in refused(CONTAINER_DEFINITION, fair=True)
+    assert refused(CONTAINER_DEFINITION, fair=True, shareIdentifier="teamA*") == ""
+
+
+@pytest.mark.parametrize(
+    ("properties", "request_", "problem"),
+    [
+        (GANG, {"containerOverrides": {"command": ["x"]}}, "set nodeOverrides instead"),
+        (GANG, {"arrayProperties": {"size": 2}}, "cannot be an array"),
+        (GANG, {"nodeOverrides": node_overrides("0:3")}, "not a node range of the job definition"),
+        (FIXED, {"nodeOverrides": {"numNodes": 2}}, "no upper limit"),
+        ({**GANG, "mainNode": 3}, {"nodeOverrides": {"numNodes": 2}}, "above the main node's index"),
+    ],
+)
+def test_node_overrides_must_fit_the_definition(properties: dict[str, Any], request_: Any, problem: str) -> None:
+    assert problem in refused(gang(properties), **request_)
+
+
+def test_a_gang_is_refused_on_fargate() -> None:
+    assert "Fargate" in refused(gang(), fargate=True)
+
+
+@pytest.mark.parametrize(
+    ("definition", "problem"),
+    [
+        ({"type": "multinode"}, "nodeProperties must be provided"),
+        (gang({**GANG, "mainNode": 4}), "mainNode must be smaller"),
+        (gang({**GANG, "numNodes": 0}), "numNodes must be between"),
+        (gang({**GANG, "nodeRangeProperties": [{"targetNodes": "0:1", "container": CONTAINER}]}), "each of the nodes"),
+        (gang({**GANG, "nodeRangeProperties": [{"targetNodes": "0:", "ecsProperties": {}}]}), "twin models container"),
+        (gang({**GANG, "nodeRangeProperties": [{"targetNodes": "0:", "container": {}}]}), "must contain image"),
+        (gang() | {"containerProperties": CONTAINER}, "must not be set"),
+        (CONTAINER_DEFINITION | {"timeout": {"attemptDurationSeconds": 1}}, "at least 60"),
+        (CONTAINER_DEFINITION | {"eksProperties": {}}, "not modelled"),
+    ],
+)
+def test_an_unsound_definition_is_refused(definition: dict[str, Any], problem: str) -> None:
+    assert problem in "; ".join(definition_problems(definition))
+
+
+def test_sound_definitions_are_accepted() -> None:
+    assert definition_problems(CONTAINER_DEFINITION) == []
+    assert definition_problems(gang()) == []

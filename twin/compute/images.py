@@ -1,0 +1,152 @@
+"""From a container image's address to the program that stands in for it: the folder ``jobs/<name>`` it is built from.
+
+There is no container runtime here. An image is known by its repository's name: ``…/spotline-analysis:1.2`` is what
+``jobs/analysis/Dockerfile`` builds. Of the Dockerfile, ENTRYPOINT, CMD and ENV count; the rest made the image, and its
+work is done by the project's own Python environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_HARMFUL_VARIABLES = frozenset({"PATH", "HOME", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"})
+_PYTHONS = frozenset({"python", "python3"})
+
+
+class ImageNotFound(Exception):
+    """No folder of the project builds this image; the message is the reason ECS would give."""
+
+
+class ImageUnusable(Exception):
+    """The image is known, but its program cannot be started; the message is the reason ECS would give."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A program that stands in for an image, with the environment its Dockerfile and its folder give it."""
+
+    entrypoint: tuple[str, ...] = ()
+    default_command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def repository_name(address: str) -> str:
+    """The last part of an image's repository: ``spotline-analysis`` of ``host/team/spotline-analysis:1.2@sha256:…``."""
+    return address.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+def find_image(address: str, root: Path) -> Image:
+    """The program that `address` stands for in the project at `root`.
+
+    Raises
+    ------
+    ImageNotFound
+        No folder ``jobs/<name>`` has a Dockerfile and a name in which the repository's name ends.
+    ImageUnusable
+        Its Dockerfile states its program in a form that needs a container.
+    """
+    repository = repository_name(address)
+    known = {folder.parent.name: folder.parent for folder in sorted((root / "jobs").glob("*/Dockerfile"))}
+    matching = [name for name in known if repository == name or repository.endswith(f"-{name}")]
+    if not matching:
+        raise ImageNotFound(
+            f"CannotPullContainerError: Error response from daemon: pull access denied for {address}, repository does "
+            "not exist or may require 'docker login' (the twin runs an image whose repository's name ends in that of a "
+            f"folder jobs/<name> with a Dockerfile; here: {', '.join(known) or 'none'})"
+        )
+    folder = known[max(matching, key=len)]
+    image = parse_dockerfile((folder / "Dockerfile").read_text(encoding="utf-8"))
+    python_path = os.pathsep.join(str(path) for path in (folder, root / "layers" / "spotline") if path.is_dir())
+    return Image(image.entrypoint, image.default_command, {**image.environment, "PYTHONPATH": python_path})
+
+
+def parse_dockerfile(text: str) -> Image:
+    """ENTRYPOINT, CMD and ENV of a Dockerfile's last stage.
+
+    Variables that say where things are inside the image (``PATH``, ``PYTHONPATH``…) are left out: they are true only
+    there. So are values that refer to other variables.
+
+    Raises
+    ------
+    ImageUnusable
+        ENTRYPOINT or CMD is in shell form, which wraps the program in a shell of the image.
+    """
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    for instruction, rest in _instructions(text):
+        if instruction == "FROM":
+            entrypoint, command, environment = (), (), {}
+        elif instruction == "ENTRYPOINT":
+            entrypoint = _exec_form(instruction, rest)
+        elif instruction == "CMD":
+            command = _exec_form(instruction, rest)
+        elif instruction == "ENV":
+            environment.update(_variables(rest))
+    return Image(entrypoint, command, environment)
+
+
+def _instructions(text: str) -> list[tuple[str, str]]:
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    joined = re.sub(r"\\[ \t]*\n", " ", "\n".join(lines))
+    found = []
+    for line in joined.splitlines():
+        instruction, _, rest = line.strip().partition(" ")
+        if instruction:
+            found.append((instruction.upper(), rest.strip()))
+    return found
+
+
+def _exec_form(instruction: str, rest: str) -> tuple[str, ...]:
+    try:
+        parts = json.loads(rest)
+    except ValueError:
+        parts = None
+    if not isinstance(parts, list):
+        raise ImageUnusable(
+            f"CannotStartContainerError: the twin runs {instruction} in exec form only, "
+            f'such as ["python", "-m", "analysis"], not: {rest}'
+        )
+    return tuple(str(part) for part in parts)
+
+
+def _variables(rest: str) -> dict[str, str]:
+    if "=" not in rest.partition(" ")[0]:  # the old form: ENV NAME value
+        name, _, value = rest.partition(" ")
+        pairs = {name: value.strip()}
+    else:
+        pairs = dict(part.split("=", 1) for part in shlex.split(rest) if "=" in part)
+    return {name: value for name, value in pairs.items() if name not in _HARMFUL_VARIABLES and "$" not in value}
+
+
+def program(image: Image, command: Sequence[str], search_path: str) -> list[str]:
+    """What to execute: the image's entry point with `command`, or with the image's own command when there is none.
+
+    Raises
+    ------
+    ImageUnusable
+        There is nothing to execute, or this machine does not have it.
+    """
+    argv = [*image.entrypoint, *(command or image.default_command)]
+    if not argv:
+        raise ImageUnusable("CannotStartContainerError: Error response from daemon: no command specified")
+    if argv[0] in _PYTHONS:
+        return [sys.executable, *argv[1:]]
+    executable = shutil.which(argv[0], path=search_path)
+    if executable is None:
+        raise ImageUnusable(
+            "CannotStartContainerError: Error response from daemon: failed to create task for container: exec: "
+            f'"{argv[0]}": executable file not found in $PATH'
+        )
+    return [executable, *argv[1:]]
