@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from twin.cli.demo import demo
+from twin.cli.faults import capacity, reclaim
 from twin.cli.up import up
 
 app = typer.Typer(
@@ -15,6 +16,8 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(up)
+app.command()(reclaim)
+app.command()(capacity)
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Land a file and follow it through the deployed system, on this machine, to its end."""
-    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    console = Console(stderr=as_json, highlight=False)
     try:
         landing = _landing(day, file, contract)
     except UnusableInput as unusable:
@@ -115,7 +115,8 @@ class Teller:
     def say(self, text: str, style: str = "") -> None:
         """Print one line."""
         elapsed = f"[dim]{time.monotonic() - self._began:5.1f} s[/]"
-        self._console.print(f"{elapsed} [{style}]{escape(text)}[/]" if style else f"{elapsed} {escape(text)}")
+        line = f"[{style}]{escape(text)}[/]" if style else escape(text)
+        self._console.print(f"{elapsed} {line}", soft_wrap=True)
 
     def follow(self, journey: Journey) -> None:
         """Say what happens until the run is over."""

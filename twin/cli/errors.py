@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from twin import DeploymentError, PortTaken
-from twin.cli.journey import NotStarted
+from twin.cli.journey import NoOutcome
 from twin.cli.project import UnusableInput
 
 if TYPE_CHECKING:
@@ -19,5 +19,5 @@ def one_clear_line() -> Iterator[None]:
     """End the command with exit code 1 and one line for the errors that a user can mend."""
     try:
         yield
-    except (DeploymentError, NotStarted, PortTaken, UnusableInput) as error:
+    except (DeploymentError, NoOutcome, PortTaken, UnusableInput) as error:
         sys.exit(f"spotline: {error}")

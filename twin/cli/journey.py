@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_SECONDS = 0.25
 _STARTED_WITHIN_SECONDS = 30
+_OVER_WITHIN_SECONDS = 1800
 _OVER = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 _to_python = TypeDeserializer().deserialize
 
 
-class NotStarted(Exception):
-    """The file landed and no execution came of it."""
+class NoOutcome(Exception):
+    """The file landed, and no execution was started, or none came to an end."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,14 @@ class Journey:
 
         Raises
         ------
-        NotStarted
-            No execution was started within half a minute.
+        NoOutcome
+            No execution was started within half a minute, or it did not end within half an hour.
         """
         started = time.monotonic()
         while True:
             status = self._status()
             if status is None and time.monotonic() - started > _STARTED_WITHIN_SECONDS:
-                raise NotStarted(
+                raise NoOutcome(
                     f"{self.landing.key} landed and no execution was started within {_STARTED_WITHIN_SECONDS} s"
                 )
             if status is not None:
@@ -99,6 +100,8 @@ class Journey:
                 yield from self._log_news()
             if status in _OVER:
                 return
+            if time.monotonic() - started > _OVER_WITHIN_SECONDS:
+                raise NoOutcome(f"the run of {self.landing.key} did not end within {_OVER_WITHIN_SECONDS} s")
             time.sleep(_LOOK_EVERY_SECONDS)
 
     def description(self) -> dict[str, Any]:

@@ -27,8 +27,26 @@ TimeScale = Annotated[
 ]
 Jobs = Annotated[str, typer.Option(help="real runs the jobs' programs; noop ends each job at once, well.")]
 
+Duplicate = Annotated[float, typer.Option(min=0, max=1, help="Probability that an event is delivered twice.")]
+Drop = Annotated[float, typer.Option(min=0, max=1, help="Probability that an event is lost.")]
+Delay = Annotated[float, typer.Option(min=0, help="Longest delay of an event, in seconds of AWS.")]
+Seed = Annotated[int, typer.Option(help="Makes these faults repeatable.")]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="List what of the template has no effect here, and why, before anything else.")
+]
 
-def up(port: Port = 4566, members: Members = 2, time_scale: TimeScale = 1.0, jobs: Jobs = "real") -> None:
+
+def up(
+    port: Port = 4566,
+    members: Members = 2,
+    time_scale: TimeScale = 1.0,
+    jobs: Jobs = "real",
+    duplicate_events: Duplicate = 0.0,
+    drop_events: Drop = 0.0,
+    delay_events: Delay = 0.0,
+    seed: Seed = 0,
+    explain: Explain = False,
+) -> None:
     """Keep a twin running until Ctrl-C, and print how to use it with the `aws` command or any AWS SDK."""
     if jobs not in ("real", "noop"):
         sys.exit(f"spotline: --jobs is real or noop, not {jobs!r}")
@@ -41,18 +59,30 @@ def up(port: Port = 4566, members: Members = 2, time_scale: TimeScale = 1.0, job
     console = Console(highlight=False, soft_wrap=True)
     stop = _stop_on_signals()
     kind: Literal["real", "noop"] = "noop" if jobs == "noop" else "real"
+    options = TwinOptions(
+        port=port,
+        time_scale=time_scale,
+        jobs=kind,
+        duplicate_events=duplicate_events,
+        drop_events=drop_events,
+        delay_events=delay_events,
+        seed=seed,
+    )
     with (
         one_clear_line(),
         SlackWebhook(lambda message: console.print(f"[magenta]Slack:[/] {escape(message_text(message))}")) as slack,
-        Twin(TwinOptions(port=port, time_scale=time_scale, jobs=kind)) as twin,
+        Twin(options) as twin,
     ):
         stack = twin.deploy(TEMPLATE, stack_name=STACK_NAME, parameters={"GangMembers": str(members)})
         twin.client("secretsmanager").put_secret_value(
             SecretId=stack.outputs["SlackWebhookSecret"], SecretString=slack.url
         )
         for contract in sorted(CONTRACTS.glob("*.json")):
-            twin.client("s3").upload_file(str(contract), stack.outputs["IngestBucket"], contract_key(contract.stem))
-        _explain(console, twin, stack)
+            key = contract_key(contract.stem)
+            twin.client("s3").put_object(Bucket=stack.outputs["IngestBucket"], Key=key, Body=contract.read_bytes())
+        if explain:
+            _list_accepted(console, stack)
+        _say_how_to_use(console, twin, stack)
         stop.wait()
         console.print("stopping the twin and every process that it started")
 
@@ -68,7 +98,7 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def _explain(console: Console, twin: Twin, stack: Stack) -> None:
+def _say_how_to_use(console: Console, twin: Twin, stack: Stack) -> None:
     for name, value in twin.environment().items():
         console.print(f"export {name}={value}")
     console.print()
@@ -82,3 +112,12 @@ def _explain(console: Console, twin: Twin, stack: Stack) -> None:
         f"  aws stepfunctions list-executions --state-machine-arn {stack.outputs['StateMachineArn']}\n"
         "Ctrl-C stops it all."
     )
+
+
+def _list_accepted(console: Console, stack: Stack) -> None:
+    """What the twin took from the template without modelling it. What it cannot take, it has refused before."""
+    console.print(f"[bold]modelled[/] {len(stack.resources)} resources; [bold]accepted[/] without effect here:")
+    for accepted in stack.accepted:
+        what = f".{accepted.what}" if accepted.what else ""
+        console.print(f"  {escape(f'{accepted.logical_id}{what}')} ({accepted.kind}): {escape(accepted.because)}")
+    console.print()
