@@ -1,0 +1,59 @@
+"""What an execution's status means for a redrive, and how its changes look in EventBridge. Pure functions."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Json = Any
+
+REDRIVABLE_FOR = timedelta(days=14)
+_UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
+
+
+def why_not_redrivable(status: str, stopped: datetime | None, now: datetime) -> str | None:
+    """AWS's reason why an execution cannot be redriven; None when it can.
+
+    The reasons are those of `redriveStatusReason` (API reference, DescribeExecution).
+    """
+    if status not in _UNSUCCESSFUL:
+        return f"Execution is {status} and cannot be redriven"
+    if stopped is not None and now - stopped > REDRIVABLE_FOR:
+        return "Execution redrivable period exceeded"
+    return None
+
+
+def status_detail(description: Mapping[str, Json]) -> dict[str, Json]:
+    """The detail of a "Step Functions Execution Status Change" event, from DescribeExecution's answer.
+
+    Dates are milliseconds since 1970; what is not there yet is null ("Automating Step Functions event delivery with
+    EventBridge").
+    """
+    names = (
+        "executionArn",
+        "stateMachineArn",
+        "stateMachineVersionArn",
+        "stateMachineAliasArn",
+        "name",
+        "status",
+        "startDate",
+        "stopDate",
+        "input",
+        "inputDetails",
+        "output",
+        "outputDetails",
+        "error",
+        "cause",
+        "redriveCount",
+        "redriveDate",
+        "redriveStatus",
+        "redriveStatusReason",
+    )
+    return {name: _plain(description.get(name)) for name in names}
+
+
+def _plain(value: Json) -> Json:
+    return int(value.timestamp() * 1000) if isinstance(value, datetime) else value
