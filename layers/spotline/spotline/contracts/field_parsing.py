@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,7 +35,7 @@ _ORDERED = (
     FieldType.YEARMONTH,
 )
 _PATTERNED = (FieldType.DATE, FieldType.TIME, FieldType.DATETIME)
-_PROBE = datetime(2001, 12, 23, 16, 45, 56, 123456)  # noqa: DTZ001  no part of it can be taken for another
+_PROBE = datetime(2001, 12, 23, 16, 45, 56, 123456, tzinfo=UTC)  # no part of it can be taken for another
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ def read_field(properties: Properties, defaults: Defaults) -> Field:
     name = properties.text("name")
     if not name:
         raise ContractError(properties.path("name"), "missing; a field is named as its column is in the header")
+    if "\0" in name:
+        raise ContractError(properties.path("name"), f"{name!r} holds NUL, which no header can; take it out")
     properties.where = f"{properties.where} {name!r}"
     kind = FieldType(properties.choice("type", FieldType, "string") or "string")
     spotline = properties.object("spotline") or Properties(properties.path("spotline"), {})

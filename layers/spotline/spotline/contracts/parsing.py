@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from spotline.contracts.document import Properties, one_of, parse_json, shown
@@ -40,6 +41,7 @@ def read_contract(body: bytes) -> Contract:
     )
     fields = _fields(properties.take("fields"), defaults)
     primary_key = _primary_key(properties.take("primaryKey"), fields)
+    fields = tuple(_required(field) if field.name in primary_key else field for field in fields)
     dialect = _dialect(properties.object("dialect"))
     tolerance = _tolerance(spotline.object("tolerance"))
     analysis = _analysis(spotline.object("analysis"), fields, primary_key)
@@ -70,6 +72,11 @@ def _primary_key(value: Any, fields: tuple[Field, ...]) -> tuple[str, ...]:
         if names.count(name) > 1:
             raise ContractError("primaryKey", f"{name!r} is listed twice; remove one")
     return tuple(names)
+
+
+def _required(field: Field) -> Field:
+    """A field of the primary key: "their use in the primary key is equivalent to adding required" (Table Schema, primaryKey)."""
+    return replace(field, constraints=replace(field.constraints, required=True))
 
 
 def _dialect(properties: Properties | None) -> Dialect:

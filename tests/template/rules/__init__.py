@@ -1,0 +1,12 @@
+"""Our own rules for the templates: what neither cfn-lint nor SAM sees. Each takes the system and yields what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tests.template.rules import access, data, jobs, places
+from tests.template.system import System
+
+Rule = Callable[[System], Iterator[str]]
+
+RULES: dict[str, Rule] = {rule.__name__: rule for module in (jobs, places, access, data) for rule in module.RULES}

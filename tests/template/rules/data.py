@@ -1,0 +1,147 @@
+"""Rules about what is stored, and about what happens to events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.template.system import System, as_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_REDRIVABLE_DAYS = 14  # "Redriving executions", Step Functions Developer Guide
+
+
+def buckets_are_safe(system: System) -> Iterator[str]:
+    """Versioned, encrypted, closed to the public, without ACLs, rid of incomplete uploads, kept when the stack goes."""
+    for bucket in system.all("AWS::S3::Bucket"):
+        properties = bucket.properties
+        if properties.get("VersioningConfiguration", {}).get("Status") != "Enabled":
+            yield f"{bucket.path} is not versioned"
+        if "BucketEncryption" not in properties:
+            yield f"{bucket.path} names no encryption"
+        block = properties.get("PublicAccessBlockConfiguration", {})
+        if len(block) != 4 or not all(block.values()):
+            yield f"{bucket.path} can be made public"
+        rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
+        if not any("AbortIncompleteMultipartUpload" in rule for rule in rules):
+            yield f"{bucket.path} keeps incomplete uploads"
+
+
+def buckets_speak_tls_only(system: System) -> Iterator[str]:
+    """A statement that denies everything else, for the bucket and for its objects."""
+    for bucket in system.all("AWS::S3::Bucket"):
+        denied = [
+            statement
+            for policy in system.all("AWS::S3::BucketPolicy")
+            if policy.properties["Bucket"] == bucket.ref
+            for statement in as_list(policy.properties["PolicyDocument"]["Statement"])
+            if statement["Effect"] == "Deny"
+            and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+        ]
+        resources = {resource for statement in denied for resource in as_list(statement["Resource"])}
+        arn = "{" + f"{bucket.path}.Arn" + "}"
+        if not {arn, f"{arn}/*"} <= resources:
+            yield f"{bucket.path} answers without TLS"
+
+
+def what_a_redrive_needs_is_kept(system: System) -> Iterator[str]:
+    """Clean shards outlive the last redrive."""
+    for rule in system.named("IntermediateBucket").properties["LifecycleConfiguration"]["Rules"]:
+        if int(rule.get("ExpirationInDays", _REDRIVABLE_DAYS + 1)) <= _REDRIVABLE_DAYS:
+            yield f"the intermediate bucket forgets after {rule['ExpirationInDays']} days, a run can be redriven for {_REDRIVABLE_DAYS}"
+
+
+def tables_are_safe(system: System) -> Iterator[str]:
+    """Encrypted and recoverable; protected from deletion in prod."""
+    prod = system.parameters.get("Stage") == "prod"
+    for table in system.all("AWS::DynamoDB::Table"):
+        if table.properties.get("SSESpecification", {}).get("SSEEnabled") is not True:
+            yield f"{table.path} names no encryption"
+        if table.properties.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled") is not True:
+            yield f"{table.path} cannot be recovered"
+        if prod and table.properties.get("DeletionProtectionEnabled") is not True:
+            yield f"{table.path} can be deleted in prod"
+
+
+def queues_are_encrypted(system: System) -> Iterator[str]:
+    """What failed may hold what people named their files."""
+    for queue in system.all("AWS::SQS::Queue"):
+        if queue.properties.get("SqsManagedSseEnabled") is not True and "KmsMasterKeyId" not in queue.properties:
+            yield f"{queue.path} is not encrypted"
+
+
+def no_event_is_lost_silently(system: System) -> Iterator[str]:
+    """Every delivery to a function is retried and then kept; so is every event that a function fails on."""
+    targets = [
+        (rule.path, target)
+        for rule in system.all("AWS::Events::Rule")
+        for target in rule.properties["Targets"]
+        if system.at(target["Arn"]).type == "AWS::Lambda::Function"
+    ]
+    targets += [(schedule.path, schedule.properties["Target"]) for schedule in system.all("AWS::Scheduler::Schedule")]
+    kept = {config.properties["FunctionName"]: config for config in system.all("AWS::Lambda::EventInvokeConfig")}
+    for path, target in targets:
+        if "DeadLetterConfig" not in target or "RetryPolicy" not in target:
+            yield f"{path} needs a retry policy and a dead-letter queue"
+        function = system.at(target["Arn"])
+        config = kept.get(function.ref)
+        if config is None or "OnFailure" not in config.properties.get("DestinationConfig", {}):
+            yield f"{function.path} has no destination for what it fails on"
+
+
+def rules_may_use_their_queue(system: System) -> Iterator[str]:
+    """EventBridge drops a failed event when the queue's policy does not name the rule."""
+    allowed = {
+        arn
+        for policy in system.all("AWS::SQS::QueuePolicy")
+        for statement in as_list(policy.properties["PolicyDocument"]["Statement"])
+        for arn in as_list(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+    }
+    for rule in system.all("AWS::Events::Rule"):
+        kept = any("DeadLetterConfig" in target for target in rule.properties["Targets"])
+        if kept and "{" + f"{rule.path}.Arn" + "}" not in allowed:
+            yield f"{rule.path} may not send to the queue of failed events"
+
+
+def logs_do_not_stay_for_ever(system: System) -> Iterator[str]:
+    """A log group without retention is kept, and paid, for ever."""
+    for group in system.all("AWS::Logs::LogGroup"):
+        if int(group.properties.get("RetentionInDays", 0)) < _REDRIVABLE_DAYS:
+            yield f"{group.path} keeps logs for ever, or not as long as a run can be redriven"
+
+
+def everything_is_logged_and_traced(system: System) -> Iterator[str]:
+    """Functions into the one group of theirs, the state machine with its data; X-Ray through both."""
+    for function in system.all("AWS::Lambda::Function"):
+        if function.properties.get("LoggingConfig", {}).get("LogGroup") != "{FunctionLogGroup}":
+            yield f"{function.path} does not log into the functions' group"
+        if function.properties.get("TracingConfig", {}).get("Mode") != "Active":
+            yield f"{function.path} is not traced"
+    for machine in system.all("AWS::StepFunctions::StateMachine"):
+        logging = machine.properties.get("LoggingConfiguration", {})
+        if logging.get("Level") != "ALL" or logging.get("IncludeExecutionData") is not True:
+            yield f"{machine.path} does not log what its alarms count"
+        if machine.properties.get("TracingConfiguration", {}).get("Enabled") is not True:
+            yield f"{machine.path} is not traced"
+
+
+def alarms_reach_somebody(system: System) -> Iterator[str]:
+    """An alarm without an action is a decoration, and one that misses its metric at rest cries wolf."""
+    for alarm in system.all("AWS::CloudWatch::Alarm"):
+        if not alarm.properties.get("AlarmActions") or "TreatMissingData" not in alarm.properties:
+            yield f"{alarm.path} tells nobody, or does not say what no data means"
+
+
+RULES = (
+    buckets_are_safe,
+    buckets_speak_tls_only,
+    what_a_redrive_needs_is_kept,
+    tables_are_safe,
+    queues_are_encrypted,
+    no_event_is_lost_silently,
+    rules_may_use_their_queue,
+    logs_do_not_stay_for_ever,
+    everything_is_logged_and_traced,
+    alarms_reach_somebody,
+)

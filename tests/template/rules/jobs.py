@@ -1,0 +1,216 @@
+"""Rules about job definitions: what may be retried, where a definition may run, that a gang fits its environment."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tests.template.instances import INSTANCE_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.template.system import Resource, System
+
+# "can contain letters, numbers, periods (.), colons (:), and white space … can optionally end with an asterisk (*)":
+# EvaluateOnExit, Batch API reference.
+_PATTERN = re.compile(r"[A-Za-z0-9.:\s]{0,511}\*?")
+_CONDITIONS = ("OnStatusReason", "OnReason", "OnExitCode")
+_SYNC = "arn:aws:states:::batch:submitJob.sync"
+
+
+def submissions(system: System) -> list[tuple[Resource, Any]]:
+    """Every pair of job definition and queue that jobs are submitted with: by the state machine and by launch_gang."""
+    pairs = [
+        (system.job_definition(state["Parameters"]["JobDefinition"]), state["Parameters"]["JobQueue"])
+        for state in system.states.values()
+        if state.get("Resource") == _SYNC
+    ]
+    told = system.named("LaunchGangFunction").properties["Environment"]["Variables"]
+    pairs += [
+        (system.job_definition(told[f"{market}_JOB_DEFINITION"]), told[f"{market}_QUEUE"])
+        for market in ("SPOT", "ON_DEMAND")
+    ]
+    return pairs
+
+
+def gangs(system: System) -> list[tuple[Resource, Any]]:
+    """The pairs that gangs are submitted with: Spot's, then On-Demand's."""
+    return submissions(system)[-2:]
+
+
+def container(definition: Resource) -> dict[str, Any]:
+    """What one container of a definition is, whatever the definition's type."""
+    if definition.properties["Type"] == "multinode":
+        (nodes,) = definition.properties["NodeProperties"]["NodeRangeProperties"]
+        found: dict[str, Any] = nodes["Container"]
+    else:
+        found = definition.properties["ContainerProperties"]
+    return found
+
+
+def resources_of(definition: Resource) -> dict[str, int]:
+    """vCPUs, memory in MiB and GPUs that one container asks for."""
+    return {entry["Type"]: int(entry["Value"]) for entry in container(definition)["ResourceRequirements"]}
+
+
+def multi_node_jobs_stay_away_from_spot(system: System) -> Iterator[str]:
+    """Such a job stays RUNNABLE for ever, silently (Batch User Guide, "Compute environment considerations for MNP")."""
+    for definition, queue in submissions(system):
+        if definition.properties["Type"] == "multinode" and any(
+            environment["Type"] != "EC2" for environment in system.environments(queue)
+        ):
+            yield f"{definition.path} is a multi-node definition and reaches Spot through {queue}"
+
+
+def each_market_has_its_own_way_to_form_a_gang(system: System) -> Iterator[str]:
+    """An array on Spot alone, a multi-node job on On-Demand alone: a failure's meaning depends on the market."""
+    for (definition, queue), kind, market in zip(
+        gangs(system), ("container", "multinode"), ("SPOT", "EC2"), strict=True
+    ):
+        if definition.properties["Type"] != kind:
+            yield f"{definition.path} is {definition.properties['Type']}, a gang on {market} is formed by {kind}"
+        if [environment["Type"] for environment in system.environments(queue)] != [market]:
+            yield f"{queue} must have one environment, of type {market}"
+
+
+def gangs_do_not_retry_by_themselves(system: System) -> Iterator[str]:
+    """Step Functions owns a gang's retries; a member that Batch started again would belong to no gang."""
+    for definition, _ in gangs(system):
+        strategy = definition.properties.get("RetryStrategy", {})
+        if int(strategy.get("Attempts", 0)) != 1 or "EvaluateOnExit" in strategy:
+            yield f"{definition.path} must have one attempt and no EvaluateOnExit, it has {strategy}"
+
+
+def both_gangs_are_one_program(system: System) -> Iterator[str]:
+    """Spot, On-Demand and a redrive resume from the same checkpoint, so they run the same thing."""
+    (spot, _), (on_demand, _) = gangs(system)
+    if container(spot) != container(on_demand):
+        yield f"the containers of {spot.path} and {on_demand.path} differ"
+
+
+def nothing_but_a_reclaimed_host_is_retried(system: System) -> Iterator[str]:
+    """Bad data stays bad. No matching rule means RETRY, so the last one is EXIT on `*` ("Automated job retries")."""
+    gang_definitions = [definition.path for definition, _ in gangs(system)]
+    for definition in system.all("AWS::Batch::JobDefinition"):
+        if definition.path in gang_definitions:
+            continue
+        strategy = definition.properties.get("RetryStrategy", {})
+        rules = strategy.get("EvaluateOnExit", [])
+        if not 1 <= int(strategy.get("Attempts", 0)) <= 10 or not 1 <= len(rules) <= 5:
+            yield f"{definition.path} needs 1 to 10 attempts and 1 to 5 rules"
+            continue
+        patterns = [rule[key] for rule in rules for key in _CONDITIONS if key in rule]
+        for pattern in patterns:
+            if not _PATTERN.fullmatch(pattern):
+                yield f"{definition.path}: Batch refuses the pattern {pattern!r}"
+        for rule in rules:
+            if rule["Action"].upper() == "RETRY" and rule.get("OnStatusReason") != "Host EC2*":
+                yield f"{definition.path} retries something that is no reclaimed host: {rule}"
+        last = {key: value for key, value in rules[-1].items() if key != "Action"}
+        if rules[-1]["Action"].upper() != "EXIT" or list(last.values()) != ["*"]:
+            yield f"{definition.path}: the last rule must be EXIT on '*', it is {rules[-1]}"
+
+
+def every_job_ends(system: System) -> Iterator[str]:
+    """Without a timeout a job runs for ever; Batch takes no less than 60 seconds."""
+    for definition in system.all("AWS::Batch::JobDefinition"):
+        if int(definition.properties.get("Timeout", {}).get("AttemptDurationSeconds", 0)) < 60:
+            yield f"{definition.path} has no timeout"
+
+
+def tasks_outlast_their_jobs(system: System) -> Iterator[str]:
+    """A Task that gives up first leaves a job behind, and an error that names the wrong cause."""
+    for name, state in system.states.items():
+        if state.get("Resource") == _SYNC:
+            definition = system.job_definition(state["Parameters"]["JobDefinition"])
+            longest = _longest(system, definition, state["Parameters"]["JobQueue"])
+        elif str(state.get("Resource")).endswith(":lambda:invoke.waitForTaskToken"):
+            spot, on_demand = gangs(system)
+            longest = _longest(system, *(spot if state["Parameters"]["Payload"]["market"] == "SPOT" else on_demand))
+        else:
+            continue
+        if state["TimeoutSeconds"] <= longest:
+            yield f"{name!r} gives up after {state['TimeoutSeconds']} s, its job may take {longest} s"
+
+
+def _longest(system: System, definition: Resource, queue: Any) -> int:
+    attempts = int(definition.properties["RetryStrategy"]["Attempts"])
+    duration = int(definition.properties.get("Timeout", {}).get("AttemptDurationSeconds", 0))
+    waits = [int(action["MaxTimeSeconds"]) for action in system.at(queue).properties["JobStateTimeLimitActions"]]
+    return attempts * duration + max(waits)
+
+
+def a_gang_is_an_array_that_batch_takes(system: System) -> Iterator[str]:
+    """An array has 2 to 10,000 children, and a multi-node job's nodes are as many as a gang's members."""
+    members = int(system.named("LaunchGangFunction").properties["Environment"]["Variables"]["GANG_MEMBERS"])
+    if not 2 <= members <= 10_000:
+        yield f"a gang of {members} is no array"
+    for definition, _ in gangs(system):
+        environment = {entry["Name"]: entry["Value"] for entry in container(definition)["Environment"]}
+        nodes = definition.properties.get("NodeProperties", {}).get("NumNodes", members)
+        if int(environment["GANG_MEMBERS"]) != members or int(nodes) != members:
+            yield f"{definition.path} and launch_gang disagree on the number of members"
+
+
+def whole_gangs_fit(system: System) -> Iterator[str]:
+    """MaxvCpus is a whole multiple of one gang, and a member takes one whole instance: half a gang never holds GPUs."""
+    members = int(system.named("LaunchGangFunction").properties["Environment"]["Variables"]["GANG_MEMBERS"])
+    for definition, queue in gangs(system):
+        asked = resources_of(definition)
+        for environment in system.environments(queue):
+            most = int(environment["MaxvCpus"])
+            if most < members * asked["VCPU"] or most % (members * asked["VCPU"]):
+                yield f"{queue}: {most} vCPUs are no whole number of gangs of {members} x {asked['VCPU']}"
+            for name in environment["InstanceTypes"]:
+                kind = INSTANCE_TYPES[name]
+                if (kind.vcpus, kind.gpus) != (asked["VCPU"], asked["GPU"]):
+                    yield f"{definition.path}: a member asks for {asked}, {name} has {kind}"
+                if asked["MEMORY"] > kind.memory_gib * 1024 * 15 // 16:
+                    yield f"{definition.path}: {asked['MEMORY']} MiB are more than ECS registers of {name}"
+            if len({INSTANCE_TYPES[name].gpu for name in environment["InstanceTypes"]}) > 1:
+                yield f"{queue} mixes GPU models: {environment['InstanceTypes']}"
+
+
+def jobs_on_the_main_queue_fit(system: System) -> Iterator[str]:
+    """A job that asks for more than an environment's vCPUs is never placed."""
+    for definition, queue in submissions(system)[:-2]:
+        for environment in system.environments(queue):
+            if resources_of(definition)["VCPU"] > int(environment["MaxvCpus"]):
+                yield f"{definition.path} asks for more vCPUs than {queue} has"
+
+
+def containers_write_to_tmp_only(system: System) -> Iterator[str]:
+    """A read-only root file system, and one scratch volume."""
+    for definition in system.all("AWS::Batch::JobDefinition"):
+        it = container(definition)
+        mounts = [(mount["ContainerPath"], mount["SourceVolume"]) for mount in it.get("MountPoints", [])]
+        if it.get("ReadonlyRootFilesystem") is not True or mounts != [("/tmp", "scratch")]:
+            yield f"{definition.path} can write outside /tmp"
+        if it.get("Privileged"):
+            yield f"{definition.path} is privileged"
+
+
+def jobs_are_named_without_revision(system: System) -> Iterator[str]:
+    """An update deregisters the revision that it replaces, so a redrive must find the newest by name."""
+    told = system.named("LaunchGangFunction").properties["Environment"]["Variables"]
+    names = [state["Parameters"]["JobDefinition"] for state in system.states.values() if state.get("Resource") == _SYNC]
+    for name in [*names, told["SPOT_JOB_DEFINITION"], told["ON_DEMAND_JOB_DEFINITION"]]:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", name):
+            yield f"jobs are submitted with the definition {name}, which is no name"
+
+
+RULES = (
+    multi_node_jobs_stay_away_from_spot,
+    each_market_has_its_own_way_to_form_a_gang,
+    gangs_do_not_retry_by_themselves,
+    both_gangs_are_one_program,
+    nothing_but_a_reclaimed_host_is_retried,
+    every_job_ends,
+    tasks_outlast_their_jobs,
+    a_gang_is_an_array_that_batch_takes,
+    whole_gangs_fit,
+    jobs_on_the_main_queue_fit,
+    containers_write_to_tmp_only,
+    jobs_are_named_without_revision,
+)

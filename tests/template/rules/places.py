@@ -1,0 +1,204 @@
+"""Rules about where jobs run: environments, queues, instances, the network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.template.instances import INSTANCE_TYPES
+from tests.template.rules.jobs import container, gangs
+from tests.template.system import System, as_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_STRATEGIES = {"EC2": {"BEST_FIT_PROGRESSIVE"}, "SPOT": {"SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED"}}
+_REASONS = {
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+}
+_JOIN_ECS = "service-role/AmazonEC2ContainerServiceforEC2Role"
+
+
+def markets_and_strategies_agree(system: System) -> Iterator[str]:
+    """`Type: EC2` with a Spot strategy is refused, and the strategies here are those that can be updated in place."""
+    for environment in system.all("AWS::Batch::ComputeEnvironment"):
+        resources = environment.properties["ComputeResources"]
+        if resources.get("AllocationStrategy") not in _STRATEGIES.get(resources["Type"], set()):
+            yield f"{environment.path}: {resources['Type']} with {resources.get('AllocationStrategy')}"
+
+
+def environments_are_updated_in_place(system: System) -> Iterator[str]:
+    """What an infrastructure update requires (Batch User Guide, "Perform infrastructure updates"), and what would block it."""
+    for environment in system.all("AWS::Batch::ComputeEnvironment"):
+        properties, resources = environment.properties, environment.properties["ComputeResources"]
+        if properties.get("ReplaceComputeEnvironment") is not False or "UpdatePolicy" not in properties:
+            yield f"{environment.path} would be replaced, with the jobs that run in it"
+        for name in ("ServiceRole", "ComputeEnvironmentName"):
+            if name in properties:
+                yield f"{environment.path} must not have {name}"
+        if "DesiredvCpus" in resources:
+            yield f"{environment.path}: DesiredvCpus is Batch's to move"
+        if not str(resources["LaunchTemplate"]["Version"]).endswith(".LatestVersionNumber}"):
+            yield f"{environment.path} would not notice a new version of its launch template"
+
+
+def instances_can_join_their_cluster(system: System) -> Iterator[str]:
+    """Without the policy an instance starts, is billed, and never takes a job."""
+    for environment in system.all("AWS::Batch::ComputeEnvironment"):
+        profile = str(environment.properties["ComputeResources"].get("InstanceRole"))
+        if not profile.endswith(".Arn}") or system.at(profile).type != "AWS::IAM::InstanceProfile":
+            yield f"{environment.path}: InstanceRole is the ARN of an instance profile, not {profile}"
+            continue
+        (role,) = system.at(profile).properties["Roles"]
+        if not any(str(arn).endswith(_JOIN_ECS) for arn in system.at(role).properties.get("ManagedPolicyArns", [])):
+            yield f"{environment.path}: its instances cannot join ECS, {role} lacks {_JOIN_ECS}"
+
+
+def capacity_comes_from_several_zones(system: System) -> Iterator[str]:
+    """All but what must stand close together, which must stand in one subnet."""
+    for environment in system.all("AWS::Batch::ComputeEnvironment"):
+        resources = environment.properties["ComputeResources"]
+        close = "PlacementGroup" in resources
+        if close != (len(set(resources["Subnets"])) == 1):
+            yield f"{environment.path} has {len(resources['Subnets'])} subnets and {'a' if close else 'no'} placement group"
+    zones = [
+        subnet.properties["AvailabilityZone"] for subnet in system.all("AWS::EC2::Subnet") if "Private" in subnet.name
+    ]
+    if len(set(zones)) != len(zones):
+        yield f"private subnets share a zone: {zones}"
+
+
+def multi_node_jobs_stand_close(system: System) -> Iterator[str]:
+    """They want a cluster placement group in one zone (Batch User Guide, "Compute environment considerations for MNP")."""
+    _, (_, queue) = gangs(system)
+    for environment in system.environments(queue):
+        group = environment.get("PlacementGroup")
+        if group is None or system.at(group).properties["Strategy"] != "cluster":
+            yield f"{queue} has no cluster placement group"
+
+
+def images_suit_their_instances(system: System) -> Iterator[str]:
+    """Amazon Linux 2 environments can no longer be created, and GPUs want the image with their driver."""
+    for environment in system.all("AWS::Batch::ComputeEnvironment"):
+        resources = environment.properties["ComputeResources"]
+        gpus = any(name in INSTANCE_TYPES for name in resources["InstanceTypes"])
+        wanted = "ECS_AL2023_NVIDIA" if gpus else "ECS_AL2023"
+        if [image["ImageType"] for image in resources["Ec2Configuration"]] != [wanted]:
+            yield f"{environment.path} needs {wanted}"
+
+
+def instances_are_hardened(system: System) -> Iterator[str]:
+    """IMDSv2 that a container reaches too, and encrypted disks."""
+    for template in system.all("AWS::EC2::LaunchTemplate"):
+        data = template.properties["LaunchTemplateData"]
+        options = data.get("MetadataOptions", {})
+        if options.get("HttpTokens") != "required" or int(options.get("HttpPutResponseHopLimit", 1)) != 2:
+            yield f"{template.path}: IMDSv2 with two hops, not {options}"
+        disks = [mapping["Ebs"] for mapping in data.get("BlockDeviceMappings", [])]
+        if not disks or any(disk.get("Encrypted") is not True or disk.get("VolumeType") != "gp3" for disk in disks):
+            yield f"{template.path}: its disks are not encrypted gp3"
+
+
+def efa_is_complete(system: System) -> Iterator[str]:
+    """As many interfaces as the instance has cards, as many devices in the container, and an ordinary interface first."""
+    for definition, queue in gangs(system):
+        devices = container(definition)["LinuxParameters"].get("Devices", [])
+        for environment in system.environments(queue):
+            data = system.at(environment["LaunchTemplate"]["LaunchTemplateId"]).properties["LaunchTemplateData"]
+            interfaces = data.get("NetworkInterfaces", [])
+            efa = [it for it in interfaces if it["InterfaceType"] == "efa-only"]
+            if not devices and not interfaces:
+                continue
+            cards = {INSTANCE_TYPES[name].efa_cards for name in environment["InstanceTypes"]}
+            if {len(devices)} != cards or {len(efa)} != cards:
+                yield f"{queue}: {len(efa)} EFA interfaces and {len(devices)} devices, the instances have {cards} cards"
+            places = [(it["NetworkCardIndex"], it["DeviceIndex"]) for it in interfaces]
+            expected = [(0, 0), (0, 1), *((card, 0) for card in range(1, max(cards)))]
+            if places != expected or interfaces[0]["InterfaceType"] != "interface":
+                yield f"{queue}: interfaces at (card, device) {places}, not {expected}"
+            if any(it.get("Groups") != environment["SecurityGroupIds"] for it in interfaces):
+                yield f"{queue}: an interface lacks the gang's security group"
+            if "PlacementGroup" not in environment:
+                yield f"{queue}: EFA instances belong into one cluster placement group"
+
+
+def queues_do_not_wait_for_ever(system: System) -> Iterator[str]:
+    """Batch has three reasons for cancelling what is stuck, and limits from 600 to 86,400 seconds."""
+    for queue in system.all("AWS::Batch::JobQueue"):
+        actions = queue.properties.get("JobStateTimeLimitActions", [])
+        if {action["Reason"] for action in actions} != _REASONS or len(actions) != len(_REASONS):
+            yield f"{queue.path} needs one time limit for each of {sorted(_REASONS)}"
+        for action in actions:
+            bounded = 600 <= int(action["MaxTimeSeconds"]) <= 86_400
+            if (action["State"], action["Action"]) != ("RUNNABLE", "CANCEL") or not bounded:
+                yield f"{queue.path}: {action}"
+
+
+def gangs_do_not_take_turns(system: System) -> Iterator[str]:
+    """Members are not scheduled together: with a scheduling policy two gangs would hold half of the capacity each."""
+    for _, queue in gangs(system):
+        if "SchedulingPolicyArn" in system.at(queue).properties:
+            yield f"{queue} has a scheduling policy"
+
+
+def nothing_comes_in_from_an_address(system: System) -> Iterator[str]:
+    """Security groups name security groups; out goes HTTPS, and a group without a rule of its own lets everything out."""
+    for group in system.all("AWS::EC2::SecurityGroup"):
+        if any("Cidr" in key for rule in group.properties.get("SecurityGroupIngress", []) for key in rule):
+            yield f"{group.path} lets an address range in"
+        egress = group.properties.get("SecurityGroupEgress", [])
+        if not egress or any((str(rule["IpProtocol"]), rule.get("FromPort")) != ("tcp", 443) for rule in egress):
+            yield f"{group.path} lets out more than HTTPS"
+    for kind in ("Ingress", "Egress"):
+        for rule in system.all(f"AWS::EC2::SecurityGroup{kind}"):
+            if any("Cidr" in key for key in rule.properties):
+                yield f"{rule.path} names an address range"
+
+
+def a_gang_is_open_to_itself_both_ways(system: System) -> Iterator[str]:
+    """What EFA demands, and what members that choose their ports need."""
+    for _, queue in gangs(system):
+        for environment in system.environments(queue):
+            for group in environment["SecurityGroupIds"]:
+                if not (_open(system, "Ingress", "Source", group) and _open(system, "Egress", "Destination", group)):
+                    yield f"{group} is not open to itself both ways"
+
+
+def _open(system: System, kind: str, end: str, group: Any) -> bool:
+    return any(
+        rule.properties["GroupId"] == rule.properties.get(f"{end}SecurityGroupId") == group
+        and str(rule.properties["IpProtocol"]) == "-1"
+        for rule in system.all(f"AWS::EC2::SecurityGroup{kind}")
+    )
+
+
+def private_subnets_reach_their_data(system: System) -> Iterator[str]:
+    """Gateway endpoints for S3 and DynamoDB in every VPC of ours, and one way out for the rest."""
+    if not system.all("AWS::EC2::VPC"):
+        return
+    endpoints = [as_list(endpoint.properties["ServiceName"])[0] for endpoint in system.all("AWS::EC2::VPCEndpoint")]
+    services = {name.split(".", 3)[3] for name in endpoints}
+    if not {"s3", "dynamodb"} <= services:
+        yield "the VPC lacks a gateway endpoint for S3 or DynamoDB"
+    if bool(system.all("AWS::EC2::NatGateway")) == (
+        {"ecr.api", "ecr.dkr", "ecs", "ecs-agent", "ecs-telemetry", "logs", "sts"} <= services
+    ):
+        yield "instances reach ECS, ECR and Logs by a NAT gateway or by interface endpoints, and by one of them only"
+
+
+RULES = (
+    markets_and_strategies_agree,
+    environments_are_updated_in_place,
+    instances_can_join_their_cluster,
+    capacity_comes_from_several_zones,
+    multi_node_jobs_stand_close,
+    images_suit_their_instances,
+    instances_are_hardened,
+    efa_is_complete,
+    queues_do_not_wait_for_ever,
+    gangs_do_not_take_turns,
+    nothing_comes_in_from_an_address,
+    a_gang_is_open_to_itself_both_ways,
+    private_subnets_reach_their_data,
+)

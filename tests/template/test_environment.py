@@ -1,0 +1,85 @@
+"""What programs read from their environment is what the template tells them: nothing is missing, functions get nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+import analysis.config
+import ingest
+import launch_gang
+import notify
+import postprocess.job
+import preprocess.cloud
+import reconcile
+from spotline import settings
+from tests.template.rules.jobs import container
+from tests.template.system import DEV, load
+
+SYSTEM = load(DEV)
+FUNCTIONS: dict[str, Any] = {
+    "IngestFunction": ingest.Settings,
+    "LaunchGangFunction": launch_gang.Settings,
+    "ReconcileFunction": reconcile.Settings,
+    "NotifyFunction": notify.Settings,
+}
+BATCH_OWN = {"AWS_BATCH_JOB_ID": "2a3b", "AWS_BATCH_JOB_ATTEMPT": "1"}
+OF_A_GANG = {
+    "RUN_ID": "flights-20130209-0123456789abcdef",
+    "GENERATION": "1",
+    "EXECUTION_ARN": "arn:aws:states:::execution:a:b",
+}
+
+
+def told_function(name: str) -> dict[str, str]:
+    variables = SYSTEM.named(name).properties["Environment"]["Variables"]
+    return {key: str(value) for key, value in variables.items() if not key.startswith("POWERTOOLS_")}
+
+
+def told_job(definition: str, overrides: dict[str, str]) -> dict[str, str]:
+    own = {entry["Name"]: str(entry["Value"]) for entry in container(SYSTEM.job_definition(definition))["Environment"]}
+    return {**own, **overrides, **BATCH_OWN}
+
+
+def submitted(state: str) -> dict[str, str]:
+    overrides = SYSTEM.states[state]["Parameters"]["ContainerOverrides"]["Environment"]
+    return {entry["Name"]: str(entry.get("Value", "x")) for entry in overrides}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_told_what_it_reads_and_nothing_else(name: str) -> None:
+    told = told_function(name)
+    settings.load(FUNCTIONS[name], {key: "7" if value.isdigit() else value for key, value in told.items()})
+    assert {field.name.upper() for field in dataclasses.fields(FUNCTIONS[name])} == set(told)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_names_itself_in_its_log(name: str) -> None:
+    variables = SYSTEM.named(name).properties["Environment"]["Variables"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == SYSTEM.named(name).properties["Handler"].removesuffix(".handler")
+    assert variables["POWERTOOLS_LOG_LEVEL"] == "INFO"
+
+
+def test_preprocess_is_told_what_it_reads() -> None:
+    settings.load(preprocess.cloud.Settings, told_job("spotline-preprocess", submitted("Preprocess")))
+
+
+def test_postprocess_is_told_what_it_reads() -> None:
+    settings.load(postprocess.job.Settings, told_job("spotline-postprocess", submitted("Postprocess")))
+
+
+@pytest.mark.parametrize("definition", ["spotline-analysis-spot", "spotline-analysis-on-demand"])
+def test_a_member_is_told_what_it_reads(definition: str) -> None:
+    analysis.config.load(told_job(definition, OF_A_GANG))
+
+
+@pytest.mark.parametrize(
+    "definition",
+    ["spotline-preprocess", "spotline-analysis-spot", "spotline-analysis-on-demand", "spotline-postprocess"],
+)
+def test_a_job_knows_its_region(definition: str) -> None:
+    # ECS on EC2 tells a container its region nowhere but in the metadata
+    told = told_job(definition, {})
+    assert told["AWS_REGION"] == told["AWS_DEFAULT_REGION"] == "eu-central-1"

@@ -1,0 +1,56 @@
+"""The environments of samconfig.toml deploy, and each is what it is said to be."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests.template.rules import RULES
+from tests.template.rules.jobs import gangs, resources_of
+from tests.template.system import ROOT, System, load
+
+CONFIG: dict[str, Any] = tomllib.loads((ROOT / "samconfig.toml").read_text())
+ENVIRONMENTS = ("dev", "prod")
+
+
+def overrides(environment: str) -> dict[str, str]:
+    return dict(entry.split("=", 1) for entry in CONFIG[environment]["deploy"]["parameters"]["parameter_overrides"])
+
+
+@cache
+def deployed(environment: str) -> System:
+    return load(overrides(environment))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("rule", RULES)
+def test_an_environment_keeps_our_rules(environment: str, rule: str) -> None:
+    assert list(RULES[rule](deployed(environment))) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "instances", "vcpus"), [("dev", "g6.2xlarge", 16), ("prod", "p5.48xlarge", 768)]
+)
+def test_an_environment_has_room_for_the_gang_that_is_promised(environment: str, instances: str, vcpus: int) -> None:
+    system = deployed(environment)
+    for _, queue in gangs(system):
+        (found,) = system.environments(queue)
+        assert (found["InstanceTypes"], int(found["MaxvCpus"])) == ([instances], vcpus)
+
+
+def test_prod_uses_every_gpu_of_its_instances() -> None:
+    for definition, _ in gangs(deployed("prod")):
+        assert resources_of(definition) == {"VCPU": 192, "MEMORY": 1_966_080, "GPU": 8}
+
+
+def test_a_plain_sam_deploy_is_dev() -> None:
+    for section in ("global", "deploy"):
+        assert CONFIG["default"][section] == CONFIG["dev"][section]
+
+
+def test_environments_do_not_share_a_stack() -> None:
+    names = [CONFIG[environment]["global"]["parameters"]["stack_name"] for environment in ENVIRONMENTS]
+    assert len(set(names)) == len(names)

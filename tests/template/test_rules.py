@@ -1,0 +1,76 @@
+"""Our rules hold for the templates, and each of them catches the mistake that it is there for, planted in a copy."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from tests.template.mistakes import MISTAKES
+from tests.template.rules import RULES
+from tests.template.system import DEV, OWN_VPC, PROD, System, load
+from twin.deployment.errors import ParameterError, RuleViolated, TemplateError
+
+SIZES = [
+    {"GangMembers": members, "GangInstanceType": kind, "SpotMaxGangs": spot, "OnDemandMaxGangs": on_demand}
+    for members, spot, on_demand in (
+        ("2", "1", "1"),
+        ("3", "2", "4"),
+        ("5", "3", "1"),
+        ("7", "4", "3"),
+        ("8", "4", "2"),
+    )
+    for kind in ("g5.2xlarge", "g6.2xlarge", "g6.4xlarge", "g6.12xlarge", "g6e.12xlarge", "p4d.24xlarge", "p5.48xlarge")
+]
+DEPLOYMENTS = {
+    "dev": DEV,
+    "prod": PROD,
+    "own-vpc": OWN_VPC,
+    "efa-4": {**PROD, "GangInstanceType": "p4d.24xlarge"},
+    "efa-1": {"Efa": "on", "GangInstanceType": "g6.12xlarge"},
+}
+
+
+@cache
+def as_deployed(deployment: str) -> System:
+    return load(DEPLOYMENTS[deployment])
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+def test_the_templates_keep_our_rules(deployment: str, rule: str) -> None:
+    assert list(RULES[rule](as_deployed(deployment))) == []
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_planted_mistake_is_caught_by_its_rule(mistake: str) -> None:
+    planted = MISTAKES[mistake]
+    assert list(RULES[planted.rule](load(planted.parameters, planted.planted())))
+
+
+def test_every_rule_has_a_mistake_that_it_catches() -> None:
+    assert set(RULES) == {mistake.rule for mistake in MISTAKES.values()}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "-".join(size.values()))
+def test_gangs_of_every_size_fit_their_environments(size: dict[str, str]) -> None:
+    assert list(RULES["whole_gangs_fit"](load(size))) == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "said"),
+    [
+        ({"VpcId": "vpc-1"}, RuleViolated, "SubnetIds must name"),
+        ({"SubnetIds": "subnet-1"}, RuleViolated, "VpcId must name"),
+        ({"Efa": "on", "GangInstanceType": "g6.2xlarge"}, RuleViolated, "must be one that has EFA"),
+        ({"GangMembers": "1"}, ParameterError, "GangMembers"),
+        ({"SpotMaxWaitSeconds": "60"}, ParameterError, "SpotMaxWaitSeconds"),
+        ({"GangInstanceType": "t3.micro"}, ParameterError, "GangInstanceType"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_parameters_that_do_not_go_together_are_refused(
+    parameters: dict[str, str], error: type[TemplateError], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        load(parameters)
