@@ -30,7 +30,17 @@ demo: setup ## Take one real day of flights through the whole system, on this ma
 
 .PHONY: test
 test: lint ## Lint, then every test but the soak; under 10 minutes on 2 cores.
-	$(PYTEST) -n 2 --dist loadgroup -m "not soak"
+	$(PYTEST) -n 2 --dist loadgroup -m "not soak" --ignore tests/validate
+
+VALIDATORS := .venv-validate/.installed
+$(VALIDATORS): requirements/validate.txt $(INSTALLED)
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-validate
+	@$(UV) pip install --quiet --python .venv-validate/bin/python --require-hashes --requirement requirements/validate.txt
+	@touch $@
+
+.PHONY: validate
+validate: $(VALIDATORS) ## Prove the template without an account: sam, checkov, parliament, hadolint.
+	PATH="$(CURDIR)/.venv-validate/bin:$$PATH" $(PYTEST) tests/validate
 
 .PHONY: lint
 lint: setup ## Ruff (rules and format) and mypy.
@@ -52,8 +62,12 @@ lock: setup ## Pin every dependency by hash again (requirements/*.txt), naming n
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
 		--group dev --group aws-cli pyproject.toml --output-file requirements/dev.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
-		requirements/uv.in --output-file requirements/uv.txt
+		--group dev --group aws-cli --group benchmarks pyproject.toml --output-file requirements/benchmarks.txt
+	for input in requirements/uv.in requirements/validate.in; do \
+		$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
+			$$input --output-file $${input%.in}.txt; \
+	done
 
 .PHONY: clean
 clean: ## Remove what was installed and built.
-	rm -rf .venv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-validate .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
