@@ -1,0 +1,111 @@
+"""What came to an end, as told by the state machine, by an event rule, or by another function."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+STATUS_CHANGE = "Step Functions Execution Status Change"
+SUCCEEDED = "SUCCEEDED"
+ENDED = (SUCCEEDED, "FAILED", "TIMED_OUT", "ABORTED")
+
+
+class UnknownRequest(ValueError):
+    """The function was invoked with something that none of its callers sends."""
+
+
+@dataclass(frozen=True)
+class ExecutionEnded:
+    """One end of an execution; after a redrive it may end again.
+
+    `told_by_machine` is True for the call that the state machine's last state makes, and False for the event rule's.
+    """
+
+    execution_arn: str
+    status: str
+    redrive_count: int
+    told_by_machine: bool = False
+
+    @property
+    def run_id(self) -> str:
+        """The execution's name, which is the run's id."""
+        return self.execution_arn.rpartition(":")[2]
+
+
+@dataclass(frozen=True)
+class FileRejected:
+    """A file landed under `data/` that no run can be started for. `key` is literal."""
+
+    bucket: str
+    key: str
+    reason: str
+
+    @property
+    def prefix(self) -> str:
+        """The "folder" that the file landed in."""
+        return self.key.rpartition("/")[0] + "/"
+
+
+@dataclass(frozen=True)
+class DayLate:
+    """A dataset's file for a day did not come by the time it was expected. `expected_by` is text for people."""
+
+    dataset: str
+    day: str
+    expected_by: str
+
+
+Outcome = ExecutionEnded | FileRejected | DayLate
+
+
+@dataclass(frozen=True)
+class MessageKey:
+    """Which message it is, in the runs table: one outcome, one key, one message."""
+
+    pk: str
+    sk: str
+
+
+def read_request(event: dict[str, Any]) -> Outcome:
+    """Say what the function was invoked for.
+
+    Raises
+    ------
+    UnknownRequest
+        When the request is of no known kind, or lacks what its kind must have.
+    """
+    try:
+        if event.get("detail-type") == STATUS_CHANGE:
+            return _status_change(event["detail"])
+        match event.get("kind"):
+            case "success":
+                return ExecutionEnded(
+                    event["execution_arn"], SUCCEEDED, int(event["redrive_count"]), told_by_machine=True
+                )
+            case "rejected-file":
+                return FileRejected(event["bucket"], event["key"], event["reason"])
+            case "late-day":
+                return DayLate(event["dataset"], event["day"], event["expected_by"])
+    except (KeyError, TypeError) as cause:
+        raise UnknownRequest(f"the request is incomplete: {cause}") from cause
+    raise UnknownRequest(f"neither an event of {STATUS_CHANGE!r} nor a kind of request that is known: {sorted(event)}")
+
+
+def _status_change(detail: dict[str, Any]) -> ExecutionEnded:
+    if detail["status"] not in ENDED:
+        raise UnknownRequest(f"the execution did not end: its status is {detail['status']!r}")
+    return ExecutionEnded(detail["executionArn"], detail["status"], int(detail.get("redriveCount") or 0))
+
+
+def message_key(outcome: Outcome, now: datetime) -> MessageKey:
+    """Where an outcome's message is claimed and confirmed.
+
+    An execution's outcome is (execution, redrive count, status). Rejected files share a message per folder and hour, so that
+    a misdirected upload of a thousand files is told once an hour; a late day is told once.
+    """
+    match outcome:
+        case ExecutionEnded():
+            return MessageKey(f"RUN#{outcome.run_id}", f"MESSAGE#{outcome.redrive_count}#{outcome.status}")
+        case FileRejected():
+            return MessageKey(f"REJECTED#{outcome.bucket}#{outcome.prefix}", f"MESSAGE#{now:%Y-%m-%dT%HZ}")
+        case DayLate():
+            return MessageKey(f"DAY#{outcome.dataset}#{outcome.day}", "MESSAGE#LATE")

@@ -1,0 +1,94 @@
+"""The edge to the runs table: message claims, and what is recorded of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from announce.claims import Claim, ClaimLost
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from announce.outcomes import MessageKey
+
+# An execution can be redriven for 14 days ("Redriving executions", Step Functions developer guide) and each of its ends has a
+# message of its own; the claims must outlive that.
+KEPT = timedelta(days=90)
+
+
+class TableClaims:
+    """Message claims as items of the runs table."""
+
+    def __init__(self, table: str, client: DynamoDBClient) -> None:
+        self._table = table
+        self._client = client
+
+    def read(self, key: MessageKey) -> Claim:
+        """See `Claims.read`."""
+        answer = self._client.get_item(TableName=self._table, Key=_key(key), ConsistentRead=True)
+        if "Item" not in answer:
+            return Claim()
+        item = answer["Item"]
+        return Claim(
+            unconfirmed=int(item["unconfirmed"]["N"]),
+            lease_until=_time(item, "lease_until"),
+            confirmed_at=_time(item, "confirmed_at"),
+            revision=int(item["revision"]["N"]),
+        )
+
+    def write(self, key: MessageKey, claim: Claim) -> None:
+        """See `Claims.write`."""
+        item: dict[str, Any] = {
+            **_key(key),
+            "unconfirmed": {"N": str(claim.unconfirmed)},
+            "revision": {"N": str(claim.revision)},
+            "expires_at": {"N": str(int((datetime.now(UTC) + KEPT).timestamp()))},
+        }
+        if claim.lease_until:
+            item["lease_until"] = {"S": claim.lease_until.isoformat()}
+        if claim.confirmed_at:
+            item["confirmed_at"] = {"S": claim.confirmed_at.isoformat()}
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if claim.revision > 1:
+            condition = {
+                "ConditionExpression": "revision = :before",
+                "ExpressionAttributeValues": {":before": {"N": str(claim.revision - 1)}},
+            }
+        try:
+            self._client.put_item(TableName=self._table, Item=item, **condition)
+        except self._client.exceptions.ConditionalCheckFailedException as cause:
+            raise ClaimLost(f"{key.pk} {key.sk}") from cause
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the table holds of a run: its record and its gangs', oldest generation first. Numbers are `Decimal`."""
+
+    run: dict[str, Any]
+    gangs: tuple[dict[str, Any], ...]
+
+
+def read_run(table: str, client: DynamoDBClient, run_id: str) -> Recorded:
+    """Read the items of a run; both are empty when nothing was recorded yet."""
+    from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415  only when a message is really composed
+
+    plain = TypeDeserializer().deserialize
+    pages = client.get_paginator("query").paginate(
+        TableName=table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"RUN#{run_id}"}},
+        ConsistentRead=True,
+    )
+    items = [{name: plain(value) for name, value in item.items()} for page in pages for item in page["Items"]]
+    run = next((item for item in items if item["sk"] == "RUN"), {})
+    return Recorded(run, tuple(item for item in items if item["sk"].startswith("GANG#")))
+
+
+def _key(key: MessageKey) -> dict[str, Any]:
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+
+
+def _time(item: Any, name: str) -> datetime | None:
+    return datetime.fromisoformat(item[name]["S"]) if name in item else None

@@ -1,0 +1,176 @@
+"""The job from end to end: read, merge, write; the manifest last."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from postprocess.columns import Distribution
+from postprocess.drift import EarlierDay, columns_of, drift_document
+from postprocess.inputs import Inputs, read_inputs, read_local_inputs
+from postprocess.metrics import RunIdentity, build_metrics
+from postprocess.parts import read_predictions
+from postprocess.rejects import read_samples
+from postprocess.report import render
+from postprocess.source_order import VersionGone, list_versions, source_order
+from postprocess.table import DayKey, ResultTable, Written
+from postprocess.timeline import timeline
+from spotline.layout import (
+    MANIFEST,
+    analysis_prefix,
+    parent_job_id,
+    parse_data_key,
+    postprocess_prefix,
+    preprocess_prefix,
+)
+from spotline.manifests import ResultManifest
+from spotline.objects import ObjectMissing, Objects, WriteRefused, open_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from mypy_boto3_s3 import S3Client
+
+    from postprocess.timeline import GangSpan
+
+METRICS, REPORT = "metrics.json", "report.html"
+# What a run's record keeps of long lists: enough for a message, far from an item's 400 KB.
+FEW = 3
+DAYS_COMPARED = 7
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the job is told by its environment in the cloud."""
+
+    run_id: str
+    dataset: str
+    day: str
+    source_bucket: str
+    source_key: str
+    source_version_id: str
+    execution_arn: str
+    intermediate_bucket: str
+    results_bucket: str
+    runs_table: str
+    aws_batch_job_id: str
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the table knows beside the run's own files: the days before, and the gangs that it took. Nothing on local paths."""
+
+    drift: dict[str, Any] | None = None
+    gangs: Sequence[GangSpan] = ()
+
+
+class PublishedMeanwhile(Exception):
+    """Another job of this run wrote its manifest while this one worked: its results stand."""
+
+
+def postprocess_folder(given: Path, output: Path) -> dict[str, Any]:
+    """Postprocess on local paths; returns the metrics document."""
+    inputs = read_local_inputs(given)
+    source = inputs.cleaned.manifest.source
+    run = RunIdentity(file=str(source.get("path") or source.get("key")))
+    document, _ = _publish(run, inputs, Surroundings(), open_objects(str(output)), "")
+    return document
+
+
+def postprocess_run(settings: Settings) -> tuple[dict[str, Any], Written]:
+    """Postprocess a run in the cloud; returns the metrics document, and what was recorded of it in the table."""
+    import boto3  # noqa: PLC0415  jobs on local paths never pay for the import
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(retries={"mode": "standard", "max_attempts": 8})
+    table = ResultTable(settings.runs_table, boto3.client("dynamodb", config=config))
+    inputs = read_inputs(
+        f"s3://{settings.intermediate_bucket}/{preprocess_prefix(settings.run_id)}",
+        f"s3://{settings.results_bucket}/{analysis_prefix(settings.run_id)}",
+    )
+    run = RunIdentity(
+        file=settings.source_key,
+        run_id=settings.run_id,
+        dataset=settings.dataset,
+        day=settings.day,
+        version_id=settings.source_version_id,
+        execution_arn=settings.execution_arn,
+    )
+    day = DayKey(settings.dataset, settings.day, parse_data_key(settings.source_key).file)
+    columns = columns_of(inputs.cleaned.quality, inputs.cleaned.manifest.rows_clean)
+    generation = inputs.analysed.manifest.generation if inputs.analysed else 0
+    surroundings = Surroundings(
+        drift=drift_document(columns, [_earlier(item) for item in table.days_before(day, DAYS_COMPARED)]),
+        gangs=timeline(table.gangs(settings.run_id, generation)),
+    )
+    output = open_objects(f"s3://{settings.results_bucket}/{postprocess_prefix(settings.run_id)}")
+    document, manifest = _publish(run, inputs, surroundings, output, f"{parent_job_id(settings.aws_batch_job_id)}/")
+    kept = {
+        "version_id": settings.source_version_id,
+        "metrics": document["metrics"],
+        "columns": {name: column.to_item() for name, column in columns.items()},
+        "report": output.location(manifest.report),
+    }
+    order = _order(boto3.client("s3", config=config), settings)
+    return document, table.record(settings.run_id, _result(document, manifest, output), day, order, kept)
+
+
+def _earlier(item: Mapping[str, Any]) -> EarlierDay:
+    columns = {name: Distribution.from_item(column) for name, column in item.get("columns", {}).items()}
+    return EarlierDay(item["day"], item["metrics"], columns)
+
+
+def _order(client: S3Client, settings: Settings) -> str | None:
+    """The version's place among all versions of the file; None when it is gone."""
+    versions = list_versions(client, settings.source_bucket, settings.source_key)
+    try:
+        return source_order(versions, settings.source_version_id)
+    except VersionGone:
+        return None
+
+
+def _publish(
+    run: RunIdentity, inputs: Inputs, surroundings: Surroundings, output: Objects, own: str
+) -> tuple[dict[str, Any], ResultManifest]:
+    """Write metrics and report under `own`, then the manifest that names them, unless somebody else did meanwhile."""
+    before = _etag(output)
+    predictions = read_predictions(inputs.analysed) if inputs.analysed else None
+    document = build_metrics(run, inputs, predictions, surroundings.drift, surroundings.gangs)
+    output.write(
+        f"{own}{METRICS}", json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    )
+    report = render(document, inputs.cleaned.quality, predictions, read_samples(inputs.cleaned))
+    output.write(f"{own}{REPORT}", report)
+    manifest = ResultManifest(
+        clean=inputs.cleaned.location,
+        analysis=inputs.analysed.location if inputs.analysed else None,
+        metrics=f"{own}{METRICS}",
+        report=f"{own}{REPORT}",
+    )
+    try:
+        output.write(MANIFEST, manifest.to_json(), if_etag=before)
+    except WriteRefused as cause:
+        raise PublishedMeanwhile(f"{output.location(MANIFEST)} was written by another job of this run") from cause
+    return document, manifest
+
+
+def _etag(output: Objects) -> str | None:
+    try:
+        return output.read(MANIFEST).etag
+    except ObjectMissing:
+        return None
+
+
+def _result(document: Mapping[str, Any], manifest: ResultManifest, output: Objects) -> dict[str, Any]:
+    """What the run's record holds of its result."""
+    drift = document["drift"]
+    return {
+        "metrics": document["metrics"],
+        "gang": document["gang"],
+        "surprising": document["surprising"][:FEW],
+        "drift": drift["columns"][:FEW] if drift else [],
+        "manifest": output.location(MANIFEST),
+        "report": output.location(manifest.report),
+    }

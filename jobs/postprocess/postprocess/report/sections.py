@@ -1,0 +1,175 @@
+"""The parts of the page that take more than a look-up: columns, days before, charts of the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from postprocess.parts import Task
+from postprocess.report import charts
+from postprocess.report.wording import count, day, duration, number, share, shown, time_unit
+from postprocess.timeline import SUCCEEDED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from markupsafe import Markup
+
+    from postprocess.parts import Predictions
+
+SCORES = {
+    Task.REGRESSION: (("rmse", "RMSE"), ("mae", "MAE"), ("r2", "R²")),
+    Task.BINARY: (("log_loss", "log loss"), ("auc", "AUC")),
+}
+_FEATURES_SHOWN = 12
+_REASONS_SHOWN = 12
+_COLUMNS_SHOWN = 60
+# By convention, see postprocess.columns.stability_index.
+_MOVED, _ANOTHER = 0.1, 0.25
+
+
+def rejections(rejected: Sequence[Mapping[str, Any]]) -> Markup | None:
+    """Why rows were rejected, as bars."""
+    rows = [
+        {"label": " ".join(filter(None, [entry["field"], entry["code"]])), "value": entry["rows"]}
+        for entry in rejected[:_REASONS_SHOWN]
+    ]
+    return charts.bars(rows) if rows else None
+
+
+def columns(quality: Mapping[str, Any], rows: int, drift: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """What each column holds and, with a day before, how far it moved; those that moved most first."""
+    moved = {entry["column"]: entry for entry in drift["columns"]} if drift else {}
+    names = sorted(quality["columns"], key=lambda name: -moved[name]["index"] if name in moved else 0.0)
+    return [
+        {
+            "name": name,
+            "type": column["type"],
+            "missing": share(column["missing"] / rows) if rows else "",
+            "distinct": count(column["distinct"]),
+            "holds": _holds(column),
+            "drift": _drift_in_words(moved[name]) if name in moved else None,
+        }
+        for name, column in ((name, quality["columns"][name]) for name in names[:_COLUMNS_SHOWN])
+    ]
+
+
+def _holds(column: Mapping[str, Any]) -> str:
+    """The range of a column, or its commonest values."""
+    if column.get("min") is None:
+        return "nothing"
+    if "quantiles" in column and column["distinct"] > 1:
+        return f"{shown(column['min'])} to {shown(column['max'])}"
+    return ", ".join(shown(entry["value"]) for entry in column["top"][:5])
+
+
+def _drift_in_words(entry: Mapping[str, Any]) -> dict[str, str]:
+    index = entry["index"]
+    level = "another" if index > _ANOTHER else "moved" if index > _MOVED else "alike"
+    words = {"another": "very different", "moved": "moved", "alike": "as before"}
+    return {"level": level, "words": words[level], "index": f"{index:.2f}"}
+
+
+def days(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The day among the days before it: rows, rejected rows and the model's quality; nothing without a day before."""
+    drift, run, metrics = document["drift"], document["run"], document["metrics"]
+    if not drift:
+        return []
+    told = [*((entry["day"], entry["metrics"]) for entry in drift["days"]), (run["day"], metrics)]
+    measures: list[tuple[str, Any, str]] = [
+        ("Rows read", lambda one: one["rows"]["read"], "~s"),
+        ("Rejected", lambda one: one["rows"]["rejected_share"], ".2~%"),
+    ]
+    if metrics["model"]:
+        name, label = SCORES[Task(metrics["model"]["task"])][0]
+        measures.append(
+            (f"{label} on unseen rows", lambda one: ((one["quality"] or {}).get("validation") or {}).get(name), "~g")
+        )
+    drawn = []
+    for title, measure, form in measures:
+        points = [{"day": day(when)[5:], "value": measure(one)} for when, one in told]
+        points = [point for point in points if point["value"] is not None]
+        if len(points) > 1:
+            drawn.append({"title": title, "drawing": charts.over_days(points, form)})
+    return drawn
+
+
+_MARKETS = {"SPOT": "Spot", "ON_DEMAND": "On-Demand"}
+
+
+def gangs(document: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The gangs that the run took, in words."""
+    resumed = (document["gang"] or {}).get("resumed_from")
+    last = document["gangs"][-1]["generation"] if document["gangs"] else None
+    return [
+        {
+            "name": f"gang {gang['generation']}",
+            "market": _MARKETS.get(gang["market"], gang["market"]),
+            "start": f"+{duration(gang['start'])}",
+            "lasted": duration(gang["end"] - gang["start"]) if gang["end"] is not None else "",
+            "ended": {SUCCEEDED: "done", None: "not seen yet"}.get(gang["outcome"], gang["outcome"])
+            + (f", from round {resumed} on" if resumed is not None and gang["generation"] == last else ""),
+        }
+        for gang in document["gangs"]
+    ]
+
+
+def gang_chart(document: Mapping[str, Any]) -> Markup | None:
+    """The gangs that the run took, on one line of time; nothing when there was no trouble to show."""
+    ended = [gang for gang in document["gangs"] if gang["end"] is not None]
+    if len(ended) < 2:
+        return None
+    scale, unit = time_unit(ended[-1]["end"])
+    rows = [
+        {
+            "label": f"{gang['generation']} {_MARKETS.get(gang['market'], gang['market'])}",
+            "start": gang["start"] / scale,
+            "end": gang["end"] / scale,
+            "good": gang["outcome"] == SUCCEEDED,
+        }
+        for gang in ended
+    ]
+    return charts.spans(rows, f"{unit} since the first gang")
+
+
+def model_charts(document: Mapping[str, Any], predictions: Predictions) -> list[dict[str, Any]]:
+    """How good the model is, what it goes by and how it learnt."""
+    model, learning = document["metrics"]["model"], document["learning"]
+    judging = predictions.judging
+    actual, prediction = predictions.actual[judging], predictions.prediction[judging]
+    drawn: list[dict[str, Any]] = []
+    if len(actual) and predictions.task is Task.BINARY:
+        drawn.append({"title": "Predicted and observed", "drawing": charts.reliability(actual, prediction)})
+    elif len(actual):
+        drawing = charts.actual_against_predicted(actual, prediction, model["target"])
+        drawn.append({"title": "Actual against predicted", "drawing": drawing})
+        title = f"actual minus predicted {model['target']}"
+        drawn.append({"title": "How far it is off", "drawing": charts.histogram(actual - prediction, title)})
+    features = [{"label": entry["feature"], "value": entry["share"]} for entry in model["importance"][:_FEATURES_SHOWN]]
+    if features:
+        drawn.append({"title": "What it goes by (share of gain)", "drawing": charts.bars(features, ".1%")})
+    points = [
+        {"at": entry[0], "value": entry[column], "line": line}
+        for column, line in ((1, "rows it learnt from"), (2, "rows it had not seen"))
+        for entry in learning["history"]
+        if entry[column] is not None
+    ]
+    if points:
+        drawn.append({"title": "How it learnt", "drawing": charts.curves(points, "round", learning["metric"])})
+    return drawn
+
+
+def tiles(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The numbers that are looked at first."""
+    rows, quality, model = metrics["rows"], metrics["quality"], metrics["model"]
+    shown_first = [
+        {"label": "rows read", "value": count(rows["read"]), "note": ""},
+        {"label": "clean", "value": count(rows["clean"]), "note": ""},
+        {"label": "rejected", "value": count(rows["rejected"]), "note": share(rows["rejected_share"])},
+    ]
+    if model and quality and quality["validation"]:
+        shown_first += [
+            {"label": label, "value": number(quality["validation"][name]), "note": "on rows it had not seen"}
+            for name, label in SCORES[Task(model["task"])]
+            if quality["validation"][name] is not None
+        ]
+    return shown_first

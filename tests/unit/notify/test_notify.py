@@ -1,0 +1,282 @@
+"""The function as Lambda calls it, against moto and a Slack on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from slack_sdk.http_retry import handler as retrying
+
+import notify
+from announce import executions, webhook
+from announce.delivery import InFlight, SlackRefused, SlackSilent
+from announce.outcomes import MessageKey
+from announce.table import TableClaims
+from tests.unit.notify.histories import STARTED, batch_cause, entered, failed
+from tests.unit.notify.slack_server import SlackServer
+
+RUN_ID = "flights-20130209-0123456789abcdef"
+ARN = f"arn:aws:states:us-east-1:123456789012:execution:pipeline:{RUN_ID}"
+INPUT = {
+    "run_id": RUN_ID,
+    "dataset": "flights",
+    "day": "20130209",
+    "market": "spot-first",
+    "keep": False,
+    "source": {"bucket": "ingest", "key": "data/flights/20130209/flights.csv", "version_id": "v1", "size": 10},
+}
+SUCCESS = {"kind": "success", "execution_arn": ARN, "redrive_count": 0, "run_id": RUN_ID}
+REJECTED = {"kind": "rejected-file", "bucket": "ingest", "key": "data/x.csv", "reason": "no day"}
+
+
+def ended(status: str, redrive_count: int = 0) -> dict[str, Any]:
+    detail = {"executionArn": ARN, "status": status, "redriveCount": redrive_count}
+    return {"source": "aws.states", "detail-type": "Step Functions Execution Status Change", "detail": detail}
+
+
+@dataclass
+class Context:
+    function_name: str = "notify"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:notify"
+    aws_request_id: str = "1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+class StepFunctions:
+    """Executions as they would be described: moto's interpreter is not needed to read one."""
+
+    def __init__(self) -> None:
+        self.output: str | None = None
+        self.history = [STARTED, entered("Preprocess"), failed("States.TaskFailed", batch_cause(65))]
+
+    def describe_execution(self, **_: Any) -> dict[str, Any]:
+        when = executions_time()
+        answer = {"input": json.dumps(INPUT), "startDate": when, "stopDate": when, "redriveStatus": "REDRIVABLE"}
+        return answer | ({"output": self.output} if self.output else {})
+
+    def get_paginator(self, _: str) -> Any:
+        events = self.history
+
+        class Pages:
+            def paginate(self, **_: Any) -> list[dict[str, Any]]:
+                return [{"events": events}]
+
+        return Pages()
+
+
+def executions_time() -> datetime:
+    return datetime(2013, 2, 9, tzinfo=UTC)
+
+
+class Edge:
+    """What the function reaches: a secret, the runs table, logs, Step Functions."""
+
+    def __init__(self) -> None:
+        self.steps = StepFunctions()
+        self._secrets = boto3.client("secretsmanager")
+        self._secrets.create_secret(Name="webhook", SecretString="unset")
+        self.dynamodb = boto3.client("dynamodb")
+        self.dynamodb.create_table(
+            TableName="runs",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.logs = boto3.client("logs")
+        self.logs.create_log_group(logGroupName="/jobs")
+
+    def set_webhook(self, url: str) -> None:
+        self._secrets.put_secret_value(SecretId="webhook", SecretString=url)
+
+
+@pytest.fixture
+def edge(monkeypatch):
+    environment = {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "RUNS_TABLE": "runs",
+        "SLACK_WEBHOOK_SECRET": "webhook",
+        "JOB_LOG_GROUP": "/jobs",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(webhook, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(retrying.time, "sleep", lambda _: None)
+    with mock_aws():
+        edge = Edge()
+        clients = {"stepfunctions": edge.steps, "dynamodb": edge.dynamodb, "logs": edge.logs}
+        monkeypatch.setattr(notify, "_client", lambda name: clients.get(name) or boto3.client(name))
+        yield edge
+
+
+def call(request: dict[str, Any]) -> str:
+    return notify.handler(request, Context())["answer"]
+
+
+def test_a_success_is_told_by_the_machine_and_not_again_by_its_event(edge):
+    with SlackServer() as slack:
+        edge.set_webhook(slack.url)
+
+        answers = [call(SUCCESS), call(ended("SUCCEEDED"))]
+
+    assert answers == ["post", "confirmed"]
+    assert [message["text"].splitlines()[0] for message in slack.accepted] == ["✅ flights 2013-02-09 is done"]
+
+
+def test_a_silent_slack_fails_no_run_and_the_event_is_the_second_chance(edge):
+    with SlackServer(*[500] * 4) as slack:
+        edge.set_webhook(slack.url)
+
+        answers = [call(SUCCESS), call(ended("SUCCEEDED"))]
+
+    assert answers == ["not-told", "post"]
+    assert len(slack.accepted) == 1
+    assert "may have been posted before" not in slack.accepted[0]["text"]
+
+
+def test_a_message_without_an_answer_says_that_it_may_be_a_repetition(edge):
+    with SlackServer("hang") as slack:
+        edge.set_webhook(slack.url)
+
+        answers = [call(SUCCESS), call(ended("SUCCEEDED")), call(ended("SUCCEEDED"))]
+
+    assert answers == ["not-told", "repeat", "confirmed"]
+    assert "may have been posted before" in slack.accepted[0]["text"]
+
+
+@pytest.mark.parametrize(("trouble", "raised"), [([500] * 4, SlackRefused), (["hang"], SlackSilent)])
+def test_an_event_that_cannot_be_told_raises_so_that_lambda_tries_again(edge, trouble, raised):
+    with SlackServer(*trouble) as slack:
+        edge.set_webhook(slack.url)
+
+        with pytest.raises(raised):
+            call(ended("FAILED"))
+        assert call(ended("FAILED")) in ("post", "repeat")
+
+    assert len(slack.accepted) == 1
+
+
+def test_a_failure_tells_its_cause_and_its_log(edge):
+    edge.logs.create_log_stream(logGroupName="/jobs", logStreamName="preprocess/default/abc")
+    events = [{"timestamp": int(time.time() * 1000), "message": "tolerance exceeded: 7 of 10 rows"}]
+    edge.logs.put_log_events(logGroupName="/jobs", logStreamName="preprocess/default/abc", logEvents=events)
+    with SlackServer() as slack:
+        edge.set_webhook(slack.url)
+
+        call(ended("FAILED"))
+
+    (message,) = slack.accepted
+    for told in (
+        "❌ flights 2013-02-09 failed: Data.Rejected",
+        "State: Preprocess",
+        "tolerance exceeded: 7 of 10 rows",
+    ):
+        assert told in message["text"]
+
+
+def test_a_log_that_is_gone_does_not_keep_the_failure_from_being_told(edge):
+    with SlackServer() as slack:
+        edge.set_webhook(slack.url)
+
+        assert call(ended("FAILED")) == "post"
+
+    assert "Last lines" not in slack.accepted[0]["text"]
+
+
+def test_every_redrive_s_end_is_told(edge):
+    with SlackServer() as slack:
+        edge.set_webhook(slack.url)
+
+        answers = [call(ended("FAILED", count)) for count in (0, 1, 1)]
+
+    assert answers == ["post", "post", "confirmed"]
+
+
+def test_a_superseded_run_is_not_told(edge):
+    edge.steps.output = json.dumps({**INPUT, "outcome": "superseded"})
+    with SlackServer() as slack:
+        edge.set_webhook(slack.url)
+
+        assert call(ended("SUCCEEDED")) == "nothing-to-say"
+
+    assert slack.received == []
+
+
+def test_rejected_files_of_a_folder_are_told_once(edge):
+    with SlackServer() as slack:
+        edge.set_webhook(slack.url)
+
+        answers = [call(REJECTED), call({**REJECTED, "key": "data/y.csv"}), call({**REJECTED, "key": "data/z/y.csv"})]
+
+    assert answers == ["post", "confirmed", "post"]
+
+
+@pytest.mark.parametrize("secret", ["unset", "  unset\n"])
+def test_without_a_webhook_nothing_fails_and_the_log_says_so(edge, secret, caplog):
+    edge.set_webhook(secret)
+
+    assert call(SUCCESS) == "webhook-unset"
+    assert call(ended("FAILED")) == "webhook-unset"
+    assert "no Slack webhook is set" in caplog.text
+
+
+def test_a_secret_that_is_no_address_is_an_error_that_says_what_it_must_hold(edge):
+    edge.set_webhook('{"url": "x"}')
+
+    with pytest.raises(ValueError, match="plain text"):
+        call(ended("FAILED"))
+
+
+def test_two_functions_at_once_post_one_message(edge):
+    claims = TableClaims("runs", edge.dynamodb)
+    key = MessageKey(f"RUN#{RUN_ID}", "MESSAGE#0#FAILED")
+    claims.write(key, claims.read(key).taken(datetime.now(UTC)))
+    with SlackServer() as slack:
+        edge.set_webhook(slack.url)
+
+        with pytest.raises(InFlight):
+            call(ended("FAILED"))
+
+    assert slack.received == []
+
+
+def test_claims_expire_after_the_time_to_redrive(edge):
+    with SlackServer() as slack:
+        edge.set_webhook(slack.url)
+        call(ended("FAILED"))
+
+    (item,) = edge.dynamodb.scan(TableName="runs")["Items"]
+    assert (item["pk"]["S"], item["sk"]["S"]) == (f"RUN#{RUN_ID}", "MESSAGE#0#FAILED")
+    assert int(item["expires_at"]["N"]) > executions_time().timestamp() + 14 * 86400
+
+
+def test_what_moto_describes_can_be_read():
+    assert executions._is_superseded(None) is False
+    assert executions._is_superseded('"text"') is False
+    assert executions._is_superseded("{") is False
+    assert executions._run("{}") is None
+
+
+def test_importing_it_imports_neither_slack_s_client_nor_pydantic():
+    program = "import sys, notify; print([name for name in ('slack_sdk', 'pydantic') if name in sys.modules])"
+    environment = {**os.environ, "AWS_DEFAULT_REGION": "us-east-1"}
+
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True, env=environment
+    )
+
+    assert told.stdout.strip() == "[]"

@@ -1,0 +1,90 @@
+"""What Slack does to a message, and what we may conclude from it."""
+
+import time
+
+import pytest
+from slack_sdk.http_retry import handler as retrying
+
+from announce import webhook
+from announce.delivery import SlackRefused, SlackSilent
+from announce.messages import Message
+from announce.webhook import SlackWebhook
+from tests.unit.notify.slack_server import SlackServer
+
+MESSAGE = Message("text", [{"type": "header", "text": {"type": "plain_text", "text": "hello"}}])
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(webhook, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(retrying.time, "sleep", lambda _: None)
+
+
+def post(server: SlackServer, patience: float = 50) -> None:
+    SlackWebhook(server.url, patience).post(MESSAGE)
+
+
+def test_text_and_blocks_arrive():
+    with SlackServer() as slack:
+        post(slack)
+
+    assert slack.accepted == [{"text": "text", "blocks": MESSAGE.blocks, "unfurl_links": False}]
+
+
+@pytest.mark.parametrize("trouble", [[500], [503, 500], [(429, {"Retry-After": "1"})], [(429, {}), 500]])
+def test_passing_trouble_is_waited_out(trouble):
+    with SlackServer(*trouble) as slack:
+        post(slack)
+
+    assert len(slack.accepted) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 410, 500, 429])
+def test_a_lasting_no_is_a_refusal_with_slack_s_own_words(status):
+    with SlackServer(*[status] * 9) as slack, pytest.raises(SlackRefused, match=f"{status}: no"):
+        post(slack)
+
+    assert slack.accepted == []
+
+
+def test_a_wait_that_outlives_the_function_is_not_begun():
+    with SlackServer((429, {"Retry-After": "120"})) as slack, pytest.raises(SlackRefused, match="429"):
+        post(slack, patience=30)
+
+    assert len(slack.received) == 1
+
+
+@pytest.mark.parametrize("trouble", ["hang", "reset"])
+def test_no_answer_is_never_repeated_behind_our_back(trouble):
+    with SlackServer(trouble) as slack, pytest.raises(SlackSilent):
+        post(slack)
+
+    assert len(slack.received) == 1
+
+
+def test_nobody_there_is_a_refusal():
+    with SlackServer() as slack:
+        url = slack.url
+
+    with pytest.raises(SlackRefused, match="could not be reached"):
+        SlackWebhook(url, 50).post(MESSAGE)
+
+
+def test_a_name_that_does_not_resolve_is_a_refusal():
+    with pytest.raises(SlackRefused, match="could not be reached"):
+        SlackWebhook("http://nowhere.invalid/x", 50).post(MESSAGE)
+
+
+def test_it_does_not_take_longer_than_it_should():
+    began = time.monotonic()
+    with SlackServer("hang") as slack, pytest.raises(SlackSilent):
+        post(slack)
+
+    assert time.monotonic() - began < 3
+
+
+def test_blocks_that_slack_will_not_have_are_left_out():
+    with SlackServer((400, {}, b"invalid_blocks")) as slack:
+        post(slack)
+
+    assert slack.accepted == [{"text": "text", "unfurl_links": False}]

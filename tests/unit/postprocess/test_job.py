@@ -1,0 +1,208 @@
+"""The job from its inputs to its manifest, on folders and on S3."""
+
+import json
+import re
+import subprocess
+import sys
+from decimal import Decimal
+
+import boto3
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+from moto import mock_aws
+
+from postprocess import job
+from postprocess.__main__ import main
+from postprocess.table import DayKey, ResultTable, attribute
+from spotline.exits import ExitCode
+from spotline.layout import analysis_prefix, preprocess_prefix
+from spotline.manifests import ResultManifest
+from spotline.objects import LocalObjects
+from tests.unit.postprocess.leftovers import Scored, write_analysis, write_clean
+
+RUN = "flights-20130209-0123456789abcdef"
+
+
+def run(given, output):
+    assert main(["--input", str(given), "--output", str(output)]) == ExitCode.DONE
+    return json.loads((output / "metrics.json").read_text())
+
+
+def test_metrics_are_merged_from_all_parts(tmp_path, analysis):
+    document = run(analysis, tmp_path / "out")
+
+    assert document["metrics"]["rows"] == {"read": 8, "clean": 6, "rejected": 2, "rejected_share": 0.25}
+    model = document["metrics"]["model"]
+    assert (model["task"], model["target"], model["unlabelled"]) == ("regression", "price", 1)
+    quality = document["metrics"]["quality"]
+    assert quality["train"] == {"rows": 2, "rmse": 0.7905694150420949, "mae": 0.75, "r2": 0.375}
+    assert (quality["validation"]["rows"], quality["validation"]["mae"]) == (3, 1.0)
+    assert document["rejected"] == [{"code": "minimum", "field": "price", "rows": 2}]
+    assert document["surprising"][0]["residual"] == 3.0
+    assert document["gang"]["members"] == 2
+
+
+def test_how_often_a_run_was_reclaimed_is_not_in_its_metrics(tmp_path, clean):
+    members = [Scored((1.0, 2.0), (1.5, 2.0), ("train", "validation"))]
+    calm = run(write_analysis(tmp_path / "calm", clean, members), tmp_path / "a")
+    reclaimed = run(
+        write_analysis(tmp_path / "reclaimed", clean, members, resumed_from=40, generation=4, job_id="job-4"),
+        tmp_path / "b",
+    )
+
+    assert calm["metrics"] == reclaimed["metrics"]
+    assert (calm["gang"]["resumed_from"], reclaimed["gang"]["resumed_from"]) == (None, 40)
+
+
+def test_a_contract_without_a_target_gets_cleaning_alone(tmp_path):
+    document = run(write_clean(tmp_path / "clean", analyse=False), tmp_path / "out")
+
+    assert document["metrics"]["model"] is None
+    assert document["gang"] is None
+    assert b"names no target" in (tmp_path / "out/report.html").read_bytes()
+
+
+def test_the_manifest_names_what_was_read_and_written(tmp_path, clean, analysis):
+    run(analysis, tmp_path / "out")
+
+    manifest = ResultManifest.from_json((tmp_path / "out/manifest.json").read_bytes())
+    assert manifest.clean == f"{clean}/manifest.json"
+    assert manifest.analysis == f"{analysis}/manifest.json"
+    assert all((tmp_path / "out" / path).exists() for path in (manifest.metrics, manifest.report))
+
+
+@pytest.mark.parametrize("survived", [0, 1, 2])
+def test_killed_before_the_manifest_it_leaves_nothing_that_looks_finished(tmp_path, analysis, monkeypatch, survived):
+    writes = []
+    write = LocalObjects.write
+
+    def dying(self, key, body, **condition):
+        if len(writes) == survived:
+            raise KeyboardInterrupt
+        writes.append(key)
+        return write(self, key, body, **condition)
+
+    monkeypatch.setattr(LocalObjects, "write", dying)
+    with pytest.raises(KeyboardInterrupt):
+        main(["--input", str(analysis), "--output", str(tmp_path / "out")])
+
+    assert not (tmp_path / "out/manifest.json").exists()
+
+
+def test_of_two_jobs_at_once_the_first_manifest_stands(tmp_path, analysis, monkeypatch):
+    out = tmp_path / "out"
+    render = job.render
+
+    def overtaken(*arguments):
+        (out / "manifest.json").write_text("written by the other job")
+        return render(*arguments)
+
+    monkeypatch.setattr(job, "render", overtaken)
+
+    assert main(["--input", str(analysis), "--output", str(out)]) == ExitCode.TRY_AGAIN
+    assert (out / "manifest.json").read_text() == "written by the other job"
+
+
+def test_a_second_run_of_the_job_replaces_the_first_one_s_results(tmp_path, analysis):
+    assert run(analysis, tmp_path / "out") == run(analysis, tmp_path / "out")
+
+
+def test_inputs_that_disagree_are_bad_configuration_and_one_line(tmp_path, clean):
+    told = subprocess.run(
+        [sys.executable, "-m", "postprocess", "--input", str(clean), "--output", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert told.returncode == ExitCode.BAD_CONFIGURATION
+    assert re.fullmatch(r"ERROR .*python -m analysis.*\n", told.stderr)
+
+
+def test_without_arguments_and_environment_it_says_what_is_not_set(monkeypatch, caplog):
+    for name in ("RUN_ID", "RUNS_TABLE"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert main([]) == ExitCode.BAD_CONFIGURATION
+    assert "RUN_ID is not set" in caplog.text
+
+
+@pytest.fixture
+def cloud(monkeypatch):
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        s3 = boto3.client("s3")
+        for bucket in ("ingest", "intermediate", "results"):
+            s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket="ingest", VersioningConfiguration={"Status": "Enabled"})
+        boto3.client("dynamodb").create_table(
+            TableName="runs",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield s3
+
+
+def upload(s3, folder, bucket, prefix):
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.name.startswith("."):
+            s3.upload_file(str(path), bucket, prefix + path.relative_to(folder).as_posix())
+
+
+def test_in_the_cloud_results_and_table_agree(tmp_path, clean, analysis, cloud):
+    key = "data/flights/20130209/flights.csv"
+    version = cloud.put_object(Bucket="ingest", Key=key, Body=b"a")["VersionId"]
+    upload(cloud, clean, "intermediate", preprocess_prefix(RUN))
+    upload(cloud, analysis, "results", analysis_prefix(RUN))
+    before = {
+        "metrics": {"rows": {"read": 7, "rejected_share": 0.5}, "quality": None},
+        "columns": {"status": {"missing": 1.0}},
+    }
+    yesterday = DayKey("flights", "20130208", "flights.csv")
+    ResultTable("runs", boto3.client("dynamodb")).record("yesterday", {}, yesterday, "1", before)
+    gang = {"generation": 1, "market": "SPOT", "launched_at": "2013-02-10T06:00:00+00:00", "outcome": "SUCCEEDED"}
+    key_of_gang = {"pk": {"S": f"RUN#{RUN}"}, "sk": {"S": "GANG#0001"}}
+    item = {**key_of_gang, **{name: attribute(value) for name, value in gang.items()}}
+    boto3.client("dynamodb").put_item(TableName="runs", Item=item)
+    settings = job.Settings(
+        run_id=RUN,
+        dataset="flights",
+        day="20130209",
+        source_bucket="ingest",
+        source_key=key,
+        source_version_id=version,
+        execution_arn=f"arn:aws:states:us-east-1:123456789012:execution:pipeline:{RUN}",
+        intermediate_bucket="intermediate",
+        results_bucket="results",
+        runs_table="runs",
+        aws_batch_job_id="job-7",
+    )
+
+    document, written = job.postprocess_run(settings)
+
+    plain = TypeDeserializer().deserialize
+    items = {
+        (item["pk"]["S"], item["sk"]["S"]): {name: plain(value) for name, value in item.items()}
+        for item in boto3.client("dynamodb").scan(TableName="runs")["Items"]
+    }
+    day, result = items["DAY#flights#20130209", "FILE#flights.csv"], items[f"RUN#{RUN}", "RUN"]["result"]
+    assert written.value == "run-and-day"
+    assert day["metrics"] == result["metrics"]
+    assert day["metrics"]["quality"]["train"]["rmse"] == Decimal("0.7905694150420949")
+    assert day["version_id"] == version
+    assert result["report"] == f"s3://results/runs/{RUN}/postprocess/job-7/report.html"
+    report = cloud.get_object(Bucket="results", Key=f"runs/{RUN}/postprocess/job-7/report.html")["Body"].read()
+    assert b"flights 2013-02-09" in report
+    stored = cloud.get_object(Bucket="results", Key=f"runs/{RUN}/postprocess/manifest.json")["Body"].read()
+    assert ResultManifest.from_json(stored).metrics == "job-7/metrics.json"
+    assert document["run"]["run_id"] == RUN
+    assert [entry["day"] for entry in document["drift"]["days"]] == ["20130208"]
+    assert result["drift"][0]["column"] == "status"
+    assert document["gangs"][0]["market"] == "SPOT"

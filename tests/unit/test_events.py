@@ -1,0 +1,214 @@
+"""Every sample event is accepted by its handler, matches the template's rule, and tells of the run that its names derive from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from moto import mock_aws
+
+import ingest
+import launch_gang
+import notify
+import reconcile
+from announce.outcomes import SUCCEEDED, ExecutionEnded, FileRejected, read_request
+from spotline.failures import ErrorName, Failure
+from spotline.layout import MalformedKey, parse_data_key
+from spotline.runs import Market, Run, execution_arn, run_id
+
+ROOT = Path(__file__).parents[2]
+EVENTS = ROOT / "events"
+
+
+@dataclass
+class Context:
+    function_name: str = "sample"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:sample"
+    aws_request_id: str = "1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+def sample(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    return document
+
+
+def the_run() -> Run:
+    """The run that all samples tell of, as `ingest` derives it from the landed object."""
+    source = ingest.source_of(sample("ingest-object-created"))
+    key = parse_data_key(source.key)
+    return Run(run_id(source, key), key.dataset, key.day, source)
+
+
+@pytest.fixture
+def aws(monkeypatch):
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield
+
+
+def test_ingest_starts_the_run_of_the_landed_object(aws, monkeypatch):
+    steps = boto3.client("stepfunctions")
+    machine = steps.create_state_machine(
+        name="spotline-Pipeline",
+        definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',
+        roleArn="arn:aws:iam::123456789012:role/pipeline",
+    )["stateMachineArn"]
+    monkeypatch.setenv("STATE_MACHINE_ARN", machine)
+    monkeypatch.setenv("NOTIFY_FUNCTION", "notify")
+    monkeypatch.setenv("MAX_OBJECT_BYTES", "1000000")
+
+    answer = ingest.handler(sample("ingest-object-created"), Context())
+
+    assert answer == {"outcome": "started", "run_id": the_run().run_id}
+    assert steps.list_executions(stateMachineArn=machine)["executions"][0]["name"] == the_run().run_id
+
+
+def test_launch_gang_reads_its_task(monkeypatch):
+    names = ("RUNS_TABLE", "INTERMEDIATE_BUCKET", "RESULTS_BUCKET", "SPOT_QUEUE", "SPOT_JOB_DEFINITION")
+    for name in (*names, "ON_DEMAND_QUEUE", "ON_DEMAND_JOB_DEFINITION"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("GANG_MEMBERS", "2")
+    launched: list[launch_gang.Task] = []
+    monkeypatch.setattr(launch_gang, "launch", lambda task, _known: launched.append(task))
+
+    launch_gang.handler(sample("launch-gang-task"), Context())
+
+    assert (launched[0].run_id, launched[0].market) == (the_run().run_id, Market.SPOT)
+    assert launched[0].execution_arn.endswith(the_run().run_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "names_the_run"),
+    [
+        ("reconcile-batch-job-state-change", True),
+        ("execution-status-change", True),
+        ("reconcile-schedule", False),
+    ],
+)
+def test_reconcile_looks_where_the_event_points(aws, monkeypatch, name, names_the_run):
+    boto3.client("dynamodb").create_table(
+        TableName="runs",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk", "open_gang")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "open-gangs",
+                "KeySchema": [{"AttributeName": "open_gang", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for variable in ("RESULTS_BUCKET", "SPOT_QUEUE", "ON_DEMAND_QUEUE", "MAIN_QUEUE", "STATE_MACHINE_ARN"):
+        monkeypatch.setenv(variable, "x")
+    monkeypatch.setenv("RUNS_TABLE", "runs")
+    monkeypatch.setenv("SPOT_MAX_WAIT_SECONDS", "900")
+    monkeypatch.setenv("ON_DEMAND_MAX_WAIT_SECONDS", "3600")
+
+    answer = reconcile.handler(sample(name), Context())
+
+    assert answer["looked_at"] == 0
+    assert reconcile.run_named_by(sample(name)) == (the_run().run_id if names_the_run else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("notify-success", (ExecutionEnded, SUCCEEDED)),
+        ("execution-status-change", (ExecutionEnded, "FAILED")),
+        ("notify-rejected-file", (FileRejected, None)),
+    ],
+)
+def test_notify_reads_every_request(monkeypatch, name, expected):
+    for variable in ("RUNS_TABLE", "SLACK_WEBHOOK_SECRET", "JOB_LOG_GROUP"):
+        monkeypatch.setenv(variable, "x")
+    told: list[Any] = []
+    monkeypatch.setattr(notify, "announce_outcome", lambda outcome, *_: told.append(outcome) or "post")
+
+    notify.handler(sample(name), Context())
+
+    kind, status = expected
+    assert isinstance(told[0], kind)
+    assert getattr(told[0], "status", None) == status
+
+
+def test_the_machine_s_call_and_the_execution_s_event_tell_of_one_execution():
+    told = read_request(sample("notify-success"))
+    seen = read_request(sample("execution-status-change"))
+    machine = sample("execution-status-change")["detail"]["stateMachineArn"]
+
+    assert told.execution_arn == seen.execution_arn == execution_arn(machine, the_run().run_id)
+
+
+def test_the_execution_s_event_carries_the_input_that_ingest_gives_and_a_typed_failure():
+    detail = sample("execution-status-change")["detail"]
+
+    assert detail["input"] == the_run().to_input()
+    assert Failure.from_cause(detail["cause"]).error is ErrorName(detail["error"])
+
+
+def test_the_rejected_file_is_one_that_the_layout_refuses_with_that_reason():
+    request = sample("notify-rejected-file")
+
+    with pytest.raises(MalformedKey) as refusal:
+        parse_data_key(request["key"])
+    assert str(refusal.value) == request["reason"]
+
+
+class Template(yaml.SafeLoader):
+    """CloudFormation's short forms read as what they name."""
+
+
+Template.add_multi_constructor("!", lambda loader, _, node: getattr(node, "value", None))
+
+
+def patterns() -> dict[str, dict[str, Any]]:
+    """The event patterns of all functions, by their detail-type and function."""
+    template = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), Loader=Template)
+    return {
+        f"{resource}.{name}": event["Properties"]["Pattern"]
+        for resource, body in template["Resources"].items()
+        for name, event in (body.get("Properties", {}).get("Events") or {}).items()
+        if event["Type"] == "EventBridgeRule"
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("ingest-object-created", "IngestFunction.FileLanded"),
+        ("reconcile-batch-job-state-change", "ReconcileFunction.JobEnded"),
+        ("execution-status-change", "ReconcileFunction.ExecutionEnded"),
+        ("execution-status-change", "NotifyFunction.ExecutionEnded"),
+    ],
+)
+def test_the_template_s_rule_lets_the_event_through(name, rule):
+    event, pattern = sample(name), patterns()[rule]
+
+    assert event["source"] in pattern["source"]
+    assert event["detail-type"] in pattern["detail-type"]
+    if "status" in pattern["detail"]:
+        assert event["detail"]["status"] in pattern["detail"]["status"]
+    for part, wanted in pattern["detail"].get("object", {}).items():
+        assert any(event["detail"]["object"][part].startswith(entry["prefix"]) for entry in wanted)
+
+
+def test_every_sample_is_told_of_in_the_readme():
+    readme = (EVENTS / "README.md").read_text(encoding="utf-8")
+
+    assert all(f"`{path.name}`" in readme for path in EVENTS.glob("*.json"))
