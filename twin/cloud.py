@@ -81,7 +81,7 @@ class Twin:
     --------
     >>> with Twin(TwinOptions(time_scale=60)) as twin:  # doctest: +SKIP
     ...     stack = twin.deploy(Path("template.yaml"), stack_name="spotline", parameters={"GangMembers": "2"})
-    ...     twin.client("s3").put_object(Bucket=stack.outputs["IngestBucket"], Key="data/20130209/f.csv", Body=b"a\n1\n")
+    ...     twin.client("s3").put_object(Bucket=stack.outputs["IngestBucket"], Key="data/20130209/f.csv", Body=b"a,b")
 
     Raises
     ------

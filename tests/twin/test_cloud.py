@@ -57,7 +57,7 @@ def test_a_twin_that_has_ended_leaves_no_thread_process_port_or_variable() -> No
     while set(threading.enumerate()) - threads and time.monotonic() < end:
         time.sleep(0.01)
     assert set(threading.enumerate()) - threads == set()
-    assert psutil.Process().children(recursive=True) == children
+    assert set(psutil.Process().children(recursive=True)) <= set(children)
     assert dict(os.environ) == environment
     with socket.create_server((HOST, port)):
         pass

@@ -355,7 +355,8 @@ def digest(folder: Path) -> str:
 
 
 def changeable(action: str, state: str) -> dict[str, Any]:
-    allow = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    services = ["lambda.amazonaws.com", "states.amazonaws.com"]
+    allow = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
     return {
         "Role": {
