@@ -1,0 +1,273 @@
+"""Judging one block: every record becomes a clean row or a rejected one.
+
+Regular records go through polars at once; the cells that its expressions are not certain of, and the records that the CSV parser
+does not understand (escapes), go to the law (`exact`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from preprocess.columns import Reader, choose_reader, dtype
+from preprocess.decoding import original
+from preprocess.exact import Judge
+from preprocess.records import COMMENT, ODD, REGULAR, Records, find_records
+from preprocess.rejected import Reason, RejectedRows
+from preprocess.uniqueness import RECORD, key_columns, rules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from preprocess.cutting import Block, Positions
+    from preprocess.grammar import Grammar
+    from preprocess.header import Header
+    from preprocess.uniqueness import Rule
+    from spotline.contracts import Contract
+    from spotline.contracts.cells import Judgement
+
+_SAMPLE_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a block.
+
+    `records` = `clean` + those rejected; comments are no records. `size` is in bytes of the file's own encoding.
+    """
+
+    number: int
+    records: int
+    comments: int
+    lines: int
+    size: int
+    clean: int
+    rejected: RejectedRows
+
+
+class Judged(NamedTuple):
+    """A block's outcome, its clean rows in order, and for each rule of uniqueness its keys (see `uniqueness.Keys.add`)."""
+
+    outcome: Outcome
+    rows: pl.DataFrame
+    keys: list[pl.DataFrame]
+
+
+class BlockReader:
+    """Reads blocks of one file; several threads may use one reader.
+
+    Parameters
+    ----------
+    contract, header, grammar
+        What the file is.
+    encoding
+        The file's own, for raw bytes and offsets.
+    sample
+        Text from the beginning of the data, to learn from how to read quickly.
+    """
+
+    def __init__(self, contract: Contract, header: Header, grammar: Grammar, encoding: str, sample: bytes) -> None:
+        self._grammar = grammar
+        self._encoding = encoding
+        self._width = len(header.columns)
+        self._names = [name if name is not None else f"\0{index}" for index, name in enumerate(header.columns)]
+        self._wanted = [index for index, name in enumerate(header.columns) if name is not None]
+        self._fields = contract.fields
+        self._rules = rules(contract)
+        self._judges = {field.name: Judge(field) for field in contract.fields}
+        self._schema = pl.Schema({field.name: dtype(field) for field in contract.fields})
+        self._sample = self._strings(self._sampled(sample))
+        for field in contract.fields:
+            cells = self._sample[field.name]
+            if cells.n_unique() <= len(cells) // 4:
+                self._judges[field.name].judge(cells.unique(maintain_order=True).to_list())
+
+    def many(self, limit: int) -> list[str]:
+        """The fields that have more than so many spellings in the first rows already."""
+        return [field.name for field in self._fields if self._sample[field.name].n_unique() > limit]
+
+    def read(self, block: Block, duplicates: Sequence[tuple[int, Rule]] = ()) -> Judged:
+        """Judge a block; `duplicates` are records, by their number in it, that are known to repeat a key."""
+        readers = [choose_reader(field, self._judges[field.name], self._sample[field.name]) for field in self._fields]
+        records = find_records(block, self._grammar, self._width)
+        quick = self._read_quickly(records, readers)
+        if quick is None:
+            records = find_records(block, self._grammar, self._width, thorough=True)
+            quick = self._read_quickly(records, readers)
+        if quick is None:
+            records.states[records.states == REGULAR] = ODD
+            quick = self._read_quickly(records, readers)
+        if quick is None:
+            raise AssertionError("no record is regular, and polars does not read them")
+        return self._settle(block, records, *quick, duplicates)
+
+    def _read_quickly(self, records: Records, readers: list[Reader]) -> tuple[pl.DataFrame, pl.DataFrame] | None:
+        """Values, and where they are certain, a row a regular record; None when polars balks."""
+        regular = np.flatnonzero(records.states == REGULAR)
+        if not len(regular):
+            return pl.DataFrame(schema=self._schema), pl.DataFrame(schema=dict.fromkeys(self._schema, pl.Boolean()))
+        frame = self._parse(records.join(regular), len(regular), {each.field.name: each.read_as for each in readers})
+        if frame is None:
+            return None
+        readings = [(reader.field.name, reader.read(frame[reader.field.name])) for reader in readers]
+        values = pl.DataFrame([reading.values.alias(name) for name, reading in readings])
+        return values, pl.DataFrame([reading.certain.alias(name) for name, reading in readings])
+
+    def _parse(self, text: bytes, height: int, types: dict[str, pl.DataType]) -> pl.DataFrame | None:
+        """Regular records through polars' CSV parser; None when it does not find the records that are there."""
+        schema = {name: types.get(name, pl.String()) for name in self._names}
+        try:
+            frame = pl.read_csv(
+                text,
+                schema=schema,
+                columns=self._wanted,
+                has_header=False,
+                separator=self._grammar.delimiter.decode(),
+                quote_char=self._grammar.quote.decode() if self._grammar.quote else None,
+                empty_string_is_null=False,
+                ignore_errors=True,
+                extra_columns="raise",
+            )
+        except pl.exceptions.PolarsError:
+            return None
+        return frame if frame.height == height else None
+
+    def _settle(
+        self,
+        block: Block,
+        records: Records,
+        rows: pl.DataFrame,
+        certain: pl.DataFrame,
+        duplicates: Sequence[tuple[int, Rule]],
+    ) -> Judged:
+        """Put the quick values, the law's and the rejects together."""
+        regular = np.flatnonzero(records.states == REGULAR)
+        odd = np.flatnonzero(records.states == ODD)
+        at, rejected = regular, _Rejects()
+        order = np.arange(len(regular))
+        pieces = [rows]
+        doubtful = np.flatnonzero(~certain.select(pl.all_horizontal(pl.all())).to_series().to_numpy())
+        if len(doubtful):
+            pieces.append(self._judge_doubtful(records, regular[doubtful], rows[doubtful], certain[doubtful], rejected))
+            order[doubtful] = len(regular) + np.arange(len(doubtful))
+        if len(odd):
+            pieces.append(self._judge_odd(records, odd, rejected))
+            at = np.concatenate([regular, odd])
+            order = np.concatenate([order, len(regular) + len(doubtful) + np.arange(len(odd))])
+            sorting = np.argsort(at)
+            at, order = at[sorting], order[sorting]
+        numbers = np.cumsum(records.states != COMMENT) - 1
+        keys = []
+        if duplicates:
+            self._reject_duplicates(records, duplicates, rejected)
+        elif self._rules:
+            judged = pl.concat(pieces, rechunk=True)[order]
+            keys = [self._keys(rule, judged, numbers[at]) for rule in self._rules]
+        if rejected.reasons:
+            keep = np.ones(len(records.ends), bool)
+            keep[list(rejected.reasons)] = False
+            order = order[keep[at]]
+        if len(pieces) > 1 or len(order) < rows.height:
+            rows = pl.concat(pieces, rechunk=True)[order]
+        rejected.reasons.update(records.reasons)
+        comments = int(np.count_nonzero(records.states == COMMENT))
+        size = len(block.text) if self._encoding == "utf-8" else len(original(block.text, self._encoding))
+        count = len(records.ends) - comments
+        listed = self._rejected(block, records, numbers, rejected)
+        return Judged(Outcome(block.number, count, comments, records.lines, size, rows.height, listed), rows, keys)
+
+    def _judge_doubtful(
+        self, records: Records, rows: Positions, quick: pl.DataFrame, certain: pl.DataFrame, rejected: _Rejects
+    ) -> pl.DataFrame:
+        """The values of regular records with doubtful cells; the law judges those cells."""
+        texts = self._parse(records.join(rows), len(rows), {name: pl.String() for name in self._schema.names()})
+        if texts is None:
+            texts = self._strings([self._grammar.split(records.record(row)) for row in rows.tolist()])
+        columns = []
+        for name in self._schema.names():
+            values = quick[name]
+            cells = np.flatnonzero(~certain[name].to_numpy())
+            if len(cells):
+                column = texts[name].gather(cells).to_list()
+                verdicts = self._judges[name].judge(column)
+                rejected.collect(rows[cells].tolist(), name, column, verdicts)
+                found = pl.Series(name, [verdict.value for verdict in verdicts], dtype=self._schema[name])
+                where = np.arange(len(rows))
+                where[cells] = len(rows) + np.arange(len(cells))
+                values = pl.concat([values, found], rechunk=True).gather(where)
+            columns.append(values)
+        return pl.DataFrame(columns)
+
+    def _judge_odd(self, records: Records, odd: Positions, rejected: _Rejects) -> pl.DataFrame:
+        """The values of records that only the grammar can split; the law judges each cell."""
+        texts = self._strings([self._grammar.split(records.record(row)) for row in odd.tolist()])
+        columns = []
+        for name in self._schema.names():
+            column = texts[name].to_list()
+            verdicts = self._judges[name].judge(column)
+            rejected.collect(odd.tolist(), name, column, verdicts)
+            columns.append(pl.Series(name, [verdict.value for verdict in verdicts], dtype=self._schema[name]))
+        return pl.DataFrame(columns)
+
+    def _keys(self, rule: Rule, rows: pl.DataFrame, numbers: Positions) -> pl.DataFrame:
+        """The keys of a block's records, wherever the columns of the key could be read."""
+        return rows.select(key_columns(rule)).with_columns(pl.Series(RECORD, numbers, dtype=pl.UInt32)).drop_nulls()
+
+    def _reject_duplicates(self, records: Records, duplicates: Sequence[tuple[int, Rule]], rejected: _Rejects) -> None:
+        indices = np.flatnonzero(records.states != COMMENT)
+        place = {name: index for index, name in enumerate(self._names)}
+        for number, rule in duplicates:
+            index = int(indices[number])
+            cells = self._grammar.split(records.record(index))
+            value = ", ".join(cells[place[name]].decode() for name in rule.fields)
+            rejected.reasons.setdefault(index, []).append(Reason(rule.code, rule.name, value))
+
+    def _rejected(self, block: Block, records: Records, numbers: Positions, rejected: _Rejects) -> RejectedRows:
+        rows = np.array(sorted(rejected.reasons), np.int64)
+        starts, ends = records.starts[rows].tolist(), records.ends[rows].tolist()
+        raws = [original(block.text[start:end], self._encoding) for start, end in zip(starts, ends, strict=True)]
+        offsets = records.starts[rows]
+        if self._encoding != "utf-8":
+            gaps = (block.text[begin:end] for begin, end in zip([0, *starts], starts, strict=False))
+            offsets = np.cumsum([len(original(gap, self._encoding)) for gap in gaps], dtype=np.int64)
+        lines = records.lines_before(records.starts[rows])
+        return RejectedRows(numbers[rows], lines, offsets, raws, [rejected.reasons[row] for row in rows.tolist()])
+
+    def _sampled(self, sample: bytes) -> list[list[bytes]]:
+        found: list[list[bytes]] = []
+        at = 0
+        while at < len(sample) and len(found) < _SAMPLE_ROWS:
+            record = self._grammar.next_record(sample, at, at_end=False)
+            if record is None:
+                break
+            if record.code is None and len(cells := self._grammar.split(sample[at : record.end])) == self._width:
+                found.append(cells)
+            at = record.end
+        return found
+
+    def _strings(self, rows: Sequence[Sequence[bytes]]) -> pl.DataFrame:
+        """Raw cells as text, the contract's columns only."""
+        columns = list(zip(*rows, strict=True)) if rows else [()] * self._width
+        return pl.DataFrame(
+            [
+                pl.Series(name, [cell.decode(errors="replace") for cell in cells], dtype=pl.String)
+                for name, cells in zip(self._names, columns, strict=True)
+                if name in self._schema
+            ]
+        ).select(self._schema.names())
+
+
+class _Rejects:
+    """The reasons against the records of a block, by the record's index."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[int, list[Reason]] = {}
+
+    def collect(self, rows: list[int], name: str, cells: list[str], verdicts: list[Judgement]) -> None:
+        """Note what the law says against cells of one field."""
+        for row, cell, verdict in zip(rows, cells, verdicts, strict=True):
+            if verdict.broken:
+                self.reasons.setdefault(row, []).extend(Reason(code, name, cell) for code in verdict.broken)

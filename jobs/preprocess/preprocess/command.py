@@ -1,0 +1,121 @@
+"""The command line: which way to work, and what its end is called."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from preprocess import logs
+from preprocess.infer import draft
+from preprocess.job import Job, Options
+from preprocess.outputs import Folder
+from preprocess.progress import Progress
+from preprocess.refusals import Misconfigured, Refusal
+from preprocess.sources import LocalSource
+from spotline.contracts import Contract, ContractError
+from spotline.exits import ExitCode
+from spotline.layout import MANIFEST
+from spotline.objects import LocalObjects
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spotline.manifests import CleanManifest
+
+log = logging.getLogger("preprocess")
+
+CONTRACT = "contract.json"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the program and return its exit code; whatever a person can mend ends in one line."""
+    try:
+        if arguments[:1] == ["infer"]:
+            return _infer(_infer_parser().parse_args(arguments[1:]))
+        if arguments:
+            return _run_locally(_parser().parse_args(arguments))
+        from preprocess.cloud import run  # noqa: PLC0415  boto3 is for the cloud only
+
+        logs.set_up(os.environ.get("LOG_LEVEL") or "INFO", logs.JsonFormatter(run_id=os.environ.get("RUN_ID", "")))
+        run(os.environ)
+    except (Refusal, ContractError) as refusal:
+        code = refusal.code if isinstance(refusal, Refusal) else ExitCode.BAD_CONFIGURATION
+        if arguments:
+            sys.stderr.write(f"preprocess: {refusal}\n")
+        else:
+            log.error("%s", refusal, extra={"exit_code": int(code)})  # noqa: TRY400  the line says it all
+        return code
+    return ExitCode.DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="preprocess",
+        description="Clean a CSV under a contract: typed Parquet shards, rejected rows with reasons, a quality report, a manifest.",
+        epilog="Without arguments the job runs from the environment that AWS Batch gives it."
+        " `preprocess infer FILE` drafts a contract from a file.",
+    )
+    parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="the CSV file (.gz and .zst too)")
+    parser.add_argument("--contract", type=Path, required=True, metavar="FILE", help="the contract (JSON)")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for everything that is made")
+    parser.add_argument(
+        "--block-mb", type=float, default=16, help="megabytes judged at once by each worker (default: 16)"
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 2, help="threads (default: one a processor)")
+    return parser
+
+
+def _infer_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="preprocess infer",
+        description="Draft a contract from the first rows of a file, for a person to edit; it goes to standard output.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the CSV file (.gz and .zst too)")
+    return parser
+
+
+def _infer(options: argparse.Namespace) -> int:
+    contract, remarks = draft(LocalSource(options.file))
+    sys.stdout.write(contract.decode())
+    for remark in remarks:
+        sys.stderr.write(f"preprocess infer: {remark}\n")
+    return ExitCode.DONE
+
+
+def _run_locally(options: argparse.Namespace) -> int:
+    logs.set_up(os.environ.get("LOG_LEVEL") or "INFO", logging.Formatter("%(message)s"))
+    body = _read_contract(options.contract)
+    contract = Contract.from_json(body)
+    source = LocalSource(options.input)
+    output = Folder(options.output)
+    objects = LocalObjects(options.output)
+    objects.delete(MANIFEST)  # what an earlier run left looks finished only as long as nothing is written over it
+    output.write(CONTRACT, body)
+    progress = Progress(source.size, sys.stderr if sys.stderr.isatty() else None)
+    work = Options(block_bytes=max(1, int(options.block_mb * (1 << 20))), workers=max(1, options.workers))
+    try:
+        manifest = Job(source, contract, output, progress, contract_path=CONTRACT, options=work).run()
+    finally:
+        progress.done()
+    objects.write(MANIFEST, manifest.to_json(), if_etag=None)
+    log.info("%s", summary(manifest, output.location(MANIFEST)))
+    return ExitCode.DONE
+
+
+def _read_contract(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as cause:
+        raise Misconfigured(f"{path}: {cause.strerror}; give --contract a contract that can be read") from cause
+
+
+def summary(manifest: CleanManifest, where: str) -> str:
+    """The end of a good run in one line."""
+    return (
+        f"{manifest.rows_read} rows read, {manifest.rows_clean} clean, {manifest.rows_rejected} rejected,"
+        f" {len(manifest.shards)} {'shard' if len(manifest.shards) == 1 else 'shards'}: {where}"
+    )

@@ -1,0 +1,255 @@
+"""Cutting text into blocks at ends of records that are proved, at the speed of the memory.
+
+Every quote of a block is checked at once: an opening one must begin a field, a closing one must end it. Where that holds, each line
+end outside quotes ends a record. Where it does not, the line is cut out as a malformed record and the proof goes on behind it, so that
+the outcome is that of `grammar.Grammar` reading record by record; blocks with escapes or comment lines are in fact read that way.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from preprocess.grammar import MAX_RECORD_BYTES, QUOTING, UNCLOSED_QUOTE, Grammar, line_end
+from preprocess.refusals import DataRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from preprocess.decoding import Text
+
+Positions = npt.NDArray[np.int64]
+
+NEWLINE = 0x0A
+RETURN = 0x0D
+
+_WINDOW = 1 << 18  # small enough for temporaries to stay in the processor's cache
+_NONE: Positions = np.zeros(0, np.int64)
+
+
+class Cut(NamedTuple):
+    """A piece of a block that is no well-formed record: a malformed line (with its code), or a comment (None)."""
+
+    start: int
+    stop: int
+    code: str | None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole records, in order.
+
+    `text` joins up with its neighbours'; `offset` is where it begins in the UTF-8 text. `quotes` are the positions of the quotes
+    that are in no cut, opening and closing in turn (a doubled quote within a field closes and opens); `escaped` are those of the
+    line ends that an escape makes an ordinary character.
+    """
+
+    number: int
+    offset: int
+    text: bytes
+    cuts: tuple[Cut, ...] = ()
+    quotes: Positions = field(default_factory=lambda: _NONE)
+    escaped: Positions = field(default_factory=lambda: _NONE)
+
+
+class Cutter:
+    """Cuts a text into blocks.
+
+    Parameters
+    ----------
+    text
+        The stream; its `head` was read already and begins with the first record.
+    block_bytes
+        Size of a block: all but the last are smaller by less than a record, or larger when one record is.
+    """
+
+    def __init__(self, name: str, text: Text, head: bytes, offset: int, grammar: Grammar, block_bytes: int) -> None:
+        self._name = name
+        self._text = text
+        self._head = head
+        self._offset = offset
+        self._grammar = grammar
+        self._block_bytes = block_bytes
+
+    def __iter__(self) -> Iterator[Block]:
+        number, offset, tail = 0, self._offset, self._head
+        want, at_end = self._block_bytes, False
+        while not at_end or tail:
+            if len(tail) < want and not at_end:
+                chunk = self._text.read(want - len(tail))
+                at_end = len(chunk) < want - len(tail)
+                tail += chunk
+                del chunk
+            buffer = tail if len(tail) <= want else tail[:want]
+            end, cuts, quotes, escaped = cut_records(buffer, at_end and len(buffer) == len(tail), self._grammar)
+            if end:
+                yield Block(
+                    number, offset, buffer if end == len(buffer) else buffer[:end], tuple(cuts), quotes, escaped
+                )
+                number, offset, want = number + 1, offset + end, self._block_bytes
+            elif tail:
+                if want > 2 * MAX_RECORD_BYTES:
+                    raise DataRefused(
+                        f"{self._name}: the record at byte {offset} is longer than {want >> 20} MiB; is this a CSV file?"
+                    )
+                want *= 2  # the record is longer than a block
+            tail = tail[end:]
+
+
+class Proof(NamedTuple):
+    """The whole records of a buffer: up to `end`, without the `cuts`; `quotes` and `escaped` as in `Block`."""
+
+    end: int
+    cuts: list[Cut]
+    quotes: Positions
+    escaped: Positions = _NONE
+
+
+def cut_records(buffer: bytes, at_end: bool, grammar: Grammar) -> Proof:
+    """Find where the last whole record of `buffer` ends, and which lines of it are malformed.
+
+    `buffer` begins with a record; `at_end` says that nothing follows it, so that its last record needs no line end.
+    """
+    if (grammar.escape and grammar.escape in buffer) or (grammar.comment and _has_comment(buffer, grammar.comment)):
+        return _walk(buffer, at_end, grammar)
+    return _prove(newlines_only(buffer, at_end), at_end, grammar)
+
+
+def newlines_only(buffer: bytes, at_end: bool = True) -> bytes:
+    """The text with each CR that no LF follows turned into LF; every byte keeps its place."""
+    if b"\r" not in buffer:
+        return buffer
+    array = np.frombuffer(buffer, np.uint8)
+    returns = find(array, RETURN)
+    if not at_end and returns[-1] == len(array) - 1:
+        returns = returns[:-1]  # LF may follow
+    bare = returns[array[np.minimum(returns + 1, len(array) - 1)] != NEWLINE]
+    if not len(bare):
+        return buffer
+    changed = array.copy()
+    changed[bare] = NEWLINE
+    return changed.tobytes()
+
+
+def find(array: npt.NDArray[np.uint8], byte: int) -> Positions:
+    """The positions of a byte."""
+    parts = [np.flatnonzero(array[at : at + _WINDOW] == byte) + at for at in range(0, len(array), _WINDOW)]
+    return np.concatenate(parts) if parts else _NONE
+
+
+def count(array: npt.NDArray[np.uint8], byte: int) -> int:
+    """How often a byte occurs."""
+    return sum(int(np.count_nonzero(array[start : start + _WINDOW] == byte)) for start in range(0, len(array), _WINDOW))
+
+
+def _prove(buffer: bytes, at_end: bool, grammar: Grammar) -> Proof:
+    quotes = find(np.frombuffer(buffer, np.uint8), grammar.quote[0]) if grammar.quote else _NONE
+    wrong = _misplaced(buffer, quotes, grammar) if len(quotes) else (_NONE, _NONE)
+    cuts: list[Cut] = []
+    start = first = 0  # the proof goes on at this position, where the next quote, if any, is this one
+    while first < len(quotes):
+        misplaced = wrong[first & 1]
+        at = bisect_left(misplaced, first)
+        code = QUOTING
+        if at < len(misplaced):
+            culprit = int(misplaced[at])
+        elif (len(quotes) - first) & 1 and (at_end or len(buffer) - start > MAX_RECORD_BYTES):
+            culprit, code = len(quotes) - 1, UNCLOSED_QUOTE
+            record = _last_newline(buffer, quotes, first, culprit, start, int(quotes[culprit])) + 1
+            if not at_end and len(buffer) - record <= MAX_RECORD_BYTES:
+                break
+        else:
+            break
+        opening = culprit - ((culprit - first) & 1)
+        line = _last_newline(buffer, quotes, first, opening, start, int(quotes[opening])) + 1
+        stop = buffer.find(b"\n", line) + 1 or (len(buffer) if at_end else 0)
+        if not stop:
+            return Proof(line, cuts, _without(quotes[: bisect_left(quotes, line)], cuts))
+        cuts.append(Cut(line, stop, code))
+        start, first = stop, int(np.searchsorted(quotes, stop))
+    if at_end:
+        return Proof(len(buffer), cuts, _without(quotes, cuts))
+    paired = len(quotes) - ((len(quotes) - first) & 1)
+    limit = int(quotes[paired]) if paired < len(quotes) else len(buffer)
+    end = _last_newline(buffer, quotes, first, paired, start, limit) + 1
+    return Proof(end, cuts, _without(quotes[: bisect_left(quotes, end)], cuts))
+
+
+def _misplaced(buffer: bytes, quotes: Positions, grammar: Grammar) -> tuple[Positions, Positions]:
+    """Which quotes cannot be what their turn makes them: when those with even numbers open, and when those with odd ones do."""
+    array = np.frombuffer(buffer, np.uint8)
+    delimiter = grammar.delimiter[0]
+    before = array[np.maximum(quotes - 1, 0)]
+    after = array[np.minimum(quotes + 1, len(array) - 1)]
+    opens = (before == delimiter) | (before == NEWLINE)
+    closes = (after == delimiter) | (after == NEWLINE) | (after == RETURN)
+    opens[0] |= quotes[0] == 0
+    closes[-1] |= quotes[-1] == len(array) - 1
+    if grammar.double_quote:
+        doubled = np.diff(quotes) == 1
+        opens[1:] |= doubled
+        closes[:-1] |= doubled
+    even = np.arange(len(quotes)) & 1 == 0
+    return np.flatnonzero(~np.where(even, opens, closes)), np.flatnonzero(~np.where(even, closes, opens))
+
+
+def _last_newline(buffer: bytes, quotes: Positions, first: int, last: int, start: int, limit: int) -> int:
+    """The last LF outside quotes between `start` and `limit`, or the position before `start`.
+
+    `quotes[first:last]` are pairs, all of them in that range.
+    """
+    while True:
+        begin = int(quotes[last - 1]) + 1 if last > first else start
+        at = buffer.rfind(b"\n", begin, limit)
+        if at >= 0:
+            return at
+        if last <= first:
+            return start - 1
+        last -= 2
+        limit = int(quotes[last])
+
+
+def _without(quotes: Positions, cuts: list[Cut]) -> Positions:
+    """The quotes that are in no cut."""
+    if not cuts or not len(quotes):
+        return quotes
+    edges = np.searchsorted(quotes, np.array([(cut.start, cut.stop) for cut in cuts]))
+    keep = np.ones(len(quotes), bool)
+    for start, stop in edges:
+        keep[start:stop] = False
+    return quotes[keep]
+
+
+def _has_comment(buffer: bytes, comment: bytes) -> bool:
+    return buffer.startswith(comment) or b"\n" + comment in buffer or b"\r" + comment in buffer
+
+
+def _walk(buffer: bytes, at_end: bool, grammar: Grammar) -> Proof:
+    """Record by record."""
+    cuts: list[Cut] = []
+    quotes: list[int] = []
+    escaped: list[int] = []
+    at = 0
+    while at < len(buffer):
+        if grammar.comment and buffer.startswith(grammar.comment, at):
+            end = line_end(buffer, at, at_end)
+            if end is None:
+                break
+            cuts.append(Cut(at, end, None))
+            at = end
+            continue
+        found = grammar.next_record(buffer, at, at_end)
+        if found is None:
+            break
+        if found.code is not None:
+            cuts.append(Cut(at, found.end, found.code))
+        else:
+            record = buffer[at : found.end]
+            quotes += [at + position for position in grammar.quotes(record)]
+            escaped += [at + position for position in grammar.escaped_line_ends(record)]
+        at = found.end
+    return Proof(at, cuts, np.array(quotes, np.int64), np.array(escaped, np.int64))

@@ -1,0 +1,109 @@
+"""The quality report: what was read, what was rejected and why, what the clean columns hold, and whether that is good enough."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from preprocess.rejected import RejectedRows
+    from preprocess.statistics import Statistics
+    from spotline.contracts import Tolerance
+
+_EXAMPLES = 5
+_SHOWN = 200
+
+
+@dataclass
+class Tally:
+    """Counts of a file, added up block by block in order."""
+
+    rows_read: int = 0
+    rows_clean: int = 0
+    comments: int = 0
+    lines: int = 0
+    size: int = 0
+    reasons: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+    examples: dict[tuple[str, str | None], list[dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows that broke a rule."""
+        return self.rows_read - self.rows_clean
+
+    def add_reasons(self, rejected: RejectedRows, line: int) -> None:
+        """Count why rows were rejected; `line` is the number of the block's first line."""
+        for index, reasons in enumerate(rejected.reasons):
+            for reason in reasons:
+                key = (reason.code, reason.field)
+                self.reasons[key] += 1
+                examples = self.examples.setdefault(key, [])
+                if len(examples) < _EXAMPLES:
+                    example = {"record": self.rows_read + int(rejected.records[index]) + 1}
+                    example["line"] = line + int(rejected.lines[index])
+                    examples.append(example | ({} if reason.value is None else {"value": reason.value[:_SHOWN]}))
+
+
+def verdict(tally: Tally, tolerance: Tolerance) -> str | None:
+    """Why the file is refused, as half a sentence with the way out, or None when it is good enough."""
+    if not tally.rows_read:
+        if tolerance.min_rows == 0:
+            return None
+        return "holds a header and no rows; send the rows, or set tolerance.minRows to 0 in the contract"
+    share = tally.rows_rejected / tally.rows_read
+    if share > tolerance.max_rejected_share:
+        often = ", ".join(f"{describe(*key)} {count} times" for key, count in tally.reasons.most_common(3))
+        return (
+            f"{tally.rows_rejected} of {tally.rows_read} rows are rejected ({share:.2%}), the contract bears"
+            f" {tolerance.max_rejected_share:.2%}; most often: {often}; mend the file, or raise tolerance.maxRejectedShare"
+        )
+    if tally.rows_clean < tolerance.min_rows:
+        return (
+            f"{tally.rows_clean} rows are clean, the contract wants {tolerance.min_rows};"
+            " send a whole file, or lower tolerance.minRows"
+        )
+    return None
+
+
+def describe(code: str, name: str | None) -> str:
+    """A broken rule, for people."""
+    return code if name is None else f"{code} of {name}"
+
+
+def report(
+    tally: Tally,
+    statistics: Statistics | None,
+    *,
+    source: dict[str, Any],
+    refused: str | None,
+    extra_columns: tuple[str, ...],
+    tolerance: Tolerance,
+    seconds: float,
+) -> bytes:
+    """The report as JSON."""
+    document = {
+        "schema": "spotline/quality/1",
+        "source": source,
+        "verdict": {"accepted": refused is None, "reason": refused},
+        "tolerance": {"max_rejected_share": tolerance.max_rejected_share, "min_rows": tolerance.min_rows},
+        "rows_read": tally.rows_read,
+        "rows_clean": tally.rows_clean,
+        "rows_rejected": tally.rows_rejected,
+        "comments": tally.comments,
+        "lines": tally.lines,
+        "bytes": tally.size,
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(tally.rows_read / seconds) if seconds else None,
+        "bytes_per_second": round(tally.size / seconds) if seconds else None,
+        "extra_columns": list(extra_columns),
+        "rejected": [
+            {"code": code, "field": name, "rows": count, "examples": tally.examples[code, name]}
+            for (code, name), count in sorted(
+                tally.reasons.items(), key=lambda item: (-item[1], item[0][0], item[0][1] or "")
+            )
+        ],
+        "columns": statistics.report() if statistics is not None else {},
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"

@@ -1,0 +1,244 @@
+"""Statistics of the clean columns, gathered block by block and merged in the blocks' order.
+
+Counts, limits, means and deviations are exact. So are distinct and top values of a column with at most `FEW` different values;
+with more, the number of distinct values is estimated (K minimum values, about 2%) and top values and quantiles come from a sample of
+every n-th row. Files of up to `SAMPLE_ROWS` rows are their own sample. Memory does not grow with the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from preprocess.columns import dtype
+from spotline.contracts import FieldType
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from spotline.contracts import Field
+
+FEW = 4096
+SAMPLE_ROWS = 50_000
+
+_SMALLEST = 2048  # hashes kept: the relative error of an estimate is about 1 / sqrt of it
+_TOP = 10
+_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+_WITH_MEAN = (FieldType.INTEGER, FieldType.NUMBER)
+_WITH_QUANTILES = (*_WITH_MEAN, FieldType.YEAR, FieldType.DATE, FieldType.DATETIME, FieldType.YEARMONTH)
+
+Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class ColumnSummary:
+    """One column of one block. `counts` are None when the column has had too many values to count."""
+
+    missing: int
+    minimum: Any
+    maximum: Any
+    mean: float
+    squares: float  # sum of squared deviations from the mean
+    counts: dict[Any, int] | None
+    hashes: Hashes
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One block's clean rows."""
+
+    rows: int
+    columns: Mapping[str, ColumnSummary]
+    sample: pl.DataFrame
+
+
+@dataclass
+class _Column:
+    field: Field
+    missing: int = 0
+    minimum: Any = None
+    maximum: Any = None
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    counts: dict[Any, int] | None = dataclasses.field(default_factory=dict)
+    hashes: Hashes = dataclasses.field(default_factory=lambda: np.zeros(0, np.uint64))
+
+
+class Statistics:
+    """The statistics of one file.
+
+    Parameters
+    ----------
+    fields
+        The contract's.
+    stride
+        One row in so many goes into the sample.
+    many
+        Names of columns that are known to have many values: theirs are not counted.
+    """
+
+    def __init__(self, fields: Sequence[Field], stride: int, many: Collection[str] = ()) -> None:
+        self.rows = 0
+        self._stride = stride
+        self._columns = {column.name: _Column(column) for column in fields}
+        for name in many:
+            self._columns[name].counts = None
+        self._samples: list[pl.DataFrame] = []
+
+    def summarise(self, rows: pl.DataFrame) -> Summary:
+        """Summarise a block's clean rows; any thread may."""
+        wanted = []
+        for name, column in self._columns.items():
+            cell = pl.col(name)
+            kind = column.field.type
+            ordered = cell.cast(pl.String) if rows.schema[name] == pl.Enum else cell
+            wanted += [cell.null_count().alias(f"{name}\0missing"), ordered.min().alias(f"{name}\0min")]
+            wanted.append(ordered.max().alias(f"{name}\0max"))
+            if kind in _WITH_MEAN:
+                wanted += [cell.mean().alias(f"{name}\0mean"), cell.var(ddof=0).alias(f"{name}\0var")]
+        found = rows.select(wanted).row(0, named=True)
+        summaries = {name: self._summarise(name, rows[name], found) for name in self._columns}
+        return Summary(rows.height, summaries, rows.gather_every(self._stride))
+
+    def _summarise(self, name: str, cells: pl.Series, found: Mapping[str, Any]) -> ColumnSummary:
+        column = self._columns[name]
+        missing = int(found[f"{name}\0missing"])
+        counts = None
+        if column.counts is not None:
+            counted = _counted(cells.drop_nulls())
+            if len(counted) <= FEW:
+                counts = counted
+        hashes = np.zeros(0, np.uint64)
+        if counts is None:
+            hashed: Hashes = (cells.drop_nulls() if missing else cells).hash().to_numpy()
+            kept = column.hashes
+            hashes = _smallest(hashed if len(kept) < _SMALLEST else hashed[hashed < kept[-1]])
+        return ColumnSummary(
+            missing,
+            found[f"{name}\0min"],
+            found[f"{name}\0max"],
+            found.get(f"{name}\0mean") or 0.0,
+            (found.get(f"{name}\0var") or 0.0) * (len(cells) - missing),
+            counts,
+            hashes,
+        )
+
+    def add(self, summary: Summary) -> None:
+        """Merge the next block; one thread does, in the blocks' order."""
+        self.rows += summary.rows
+        self._samples.append(summary.sample)
+        for name, part in summary.columns.items():
+            _merge(self._columns[name], part, summary.rows)
+
+    def categories(self, features: Sequence[str]) -> dict[str, list[str]]:
+        """The vocabulary of each string feature that has at most `FEW` values: the contract's order, or the alphabet's."""
+        found = {}
+        for name in features:
+            column = self._columns[name]
+            if column.field.type is not FieldType.STRING:
+                continue
+            if column.field.constraints.enum is not None:
+                found[name] = [str(value) for value in column.field.constraints.enum]
+            elif column.counts is not None:
+                found[name] = sorted(column.counts)
+        return found
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """What the quality report says of each column."""
+        sample = pl.concat(self._samples) if self._samples else None
+        return {name: self._describe(column, sample) for name, column in self._columns.items()}
+
+    def _describe(self, column: _Column, sample: pl.DataFrame | None) -> dict[str, Any]:
+        kind = column.field.type
+        described: dict[str, Any] = {"type": str(kind), "missing": column.missing, "distinct": _distinct(column)}
+        if column.counts is None:
+            described["distinct_is_estimated"] = True
+        if not column.count:
+            return described
+        described |= {"min": plain(column.minimum), "max": plain(column.maximum)}
+        if kind in _WITH_MEAN:
+            described |= {"mean": column.mean, "standard_deviation": math.sqrt(column.squares / column.count)}
+        cells = None if sample is None else sample[column.field.name].drop_nulls()
+        if kind in _WITH_QUANTILES and cells is not None and len(cells):
+            described["quantiles"] = {str(share): plain(cells.quantile(share, "nearest")) for share in _QUANTILES}
+            if self._stride > 1:
+                described["quantiles_are_estimated"] = True
+        described |= self._top(column, cells)
+        return described
+
+    def _top(self, column: _Column, cells: pl.Series | None) -> dict[str, Any]:
+        if column.counts is not None:
+            counts = column.counts
+        elif cells is not None:
+            counts = _counted(cells)
+        else:
+            return {}
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_TOP]
+        scale = 1 if column.counts is not None else self._stride
+        top = [{"value": plain(value), "count": count * scale} for value, count in ranked]
+        return {"top": top, "top_is_estimated": True} if scale > 1 else {"top": top}
+
+
+def _counted(cells: pl.Series) -> dict[Any, int]:
+    """How often each value occurs."""
+    values, counts = cells.value_counts(sort=False, name="\0count")
+    return dict(zip(values.to_list(), counts.to_list(), strict=True))
+
+
+def _merge(column: _Column, part: ColumnSummary, rows: int) -> None:
+    column.missing += part.missing
+    count = rows - part.missing
+    if count:
+        # Chan, Golub and LeVeque's update: exact for any sizes, and no large squares that cancel
+        difference = part.mean - column.mean
+        total = column.count + count
+        column.squares += part.squares + difference * difference * column.count * count / total
+        column.mean += difference * count / total
+        column.minimum = part.minimum if column.minimum is None else min(column.minimum, part.minimum)
+        column.maximum = part.maximum if column.maximum is None else max(column.maximum, part.maximum)
+        column.count = total
+    if column.counts is not None and part.counts is not None:
+        for value, occurrences in part.counts.items():
+            column.counts[value] = column.counts.get(value, 0) + occurrences
+    if column.counts is not None and (part.counts is None or len(column.counts) > FEW):
+        column.hashes = _hashes(column)
+        column.counts = None
+    if column.counts is None:
+        more = part.hashes if part.counts is None else _hash_values(column, list(part.counts))
+        column.hashes = _smallest(np.concatenate([column.hashes, more]))
+
+
+def _hashes(column: _Column) -> Hashes:
+    return _smallest(_hash_values(column, list(column.counts or ())))
+
+
+def _hash_values(column: _Column, values: list[Any]) -> Hashes:
+    return pl.Series(column.field.name, values, dtype=dtype(column.field)).hash().to_numpy()
+
+
+def _smallest(hashes: Hashes) -> Hashes:
+    if len(hashes) > 8 * _SMALLEST:
+        few = np.unique(np.partition(hashes, 4 * _SMALLEST)[: 4 * _SMALLEST])
+        if len(few) >= _SMALLEST:
+            return few[:_SMALLEST]
+    return np.unique(hashes)[:_SMALLEST]
+
+
+def _distinct(column: _Column) -> int:
+    if column.counts is not None:
+        return len(column.counts)
+    if len(column.hashes) < _SMALLEST:
+        return len(column.hashes)
+    return round((_SMALLEST - 1) / (float(column.hashes[-1]) / 2**64))
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it."""
+    return value if value is None or isinstance(value, str | int | float) else value.isoformat()
