@@ -1,0 +1,1 @@
+"""Whether a command is an analysis as docs/extend.md describes one: `python -m analysis conformance -- COMMAND`."""

@@ -1,0 +1,220 @@
+"""XGBoost as this job uses it: parameters made whole and tried out, the collective joined, matrices built from a spool."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import xgboost as xgb
+from xgboost import collective
+
+from analysis.errors import AnalysisError
+from analysis.spool import ACTUAL, Spool, labelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from analysis.encoding import Feature
+
+T = TypeVar("T")
+
+# The engine's own limit on a collective. Supervisors decide when to give up, so that a slow peer is waited for.
+_COLLECTIVE_SECONDS = 7 * 24 * 3600
+_OURS = {
+    "nthread",
+    "n_jobs",
+    "device",
+    "gpu_id",
+    "seed",
+    "random_state",
+    "verbosity",
+    "num_class",
+    "seed_per_iteration",
+}
+_FAMILY = {"regression": ("reg:", "count:poisson"), "binary": ("binary:logistic", "reg:logistic")}
+_DEFAULT = {
+    "regression": {"objective": "reg:squarederror", "eval_metric": "rmse"},
+    "binary": {"objective": "binary:logistic", "eval_metric": "logloss"},
+}
+
+
+def parameters(task: str, own: Mapping[str, Any], *, device: str, threads: int) -> dict[str, Any]:
+    """The engine's parameters: the defaults of the task, the contract's, and what only the gang may say.
+
+    Raises
+    ------
+    AnalysisError
+        When the contract sets what is the gang's to set, or an objective that does not fit the target's type.
+    """
+    if taken := _OURS & own.keys():
+        raise AnalysisError(
+            f"the contract's parameters set {', '.join(sorted(taken))}, which the gang sets; leave it out"
+        )
+    whole = {"tree_method": "hist", **_DEFAULT[task], **own, "device": device, "nthread": threads}
+    if not str(whole["objective"]).startswith(_FAMILY[task]):
+        raise AnalysisError(f"the objective {whole['objective']!r} does not fit a {task} target")
+    if whole.get("booster", "gbtree") != "gbtree":
+        raise AnalysisError(f"the booster {whole['booster']!r} cannot resume bit for bit; leave it out for gbtree")
+    if not isinstance(whole["eval_metric"], str):
+        raise AnalysisError("eval_metric must be one metric")
+    return whole
+
+
+def try_out(whole: Mapping[str, Any]) -> None:
+    """Grow one tree on four rows with these parameters, away from the gang, where an error is surely theirs.
+
+    Raises
+    ------
+    AnalysisError
+        When the engine refuses a parameter, or does not know it.
+    """
+    tiny = xgb.QuantileDMatrix(np.array([[0.0], [1.0], [2.0], [3.0]]), label=np.array([0.0, 1.0, 0.0, 1.0]), nthread=1)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            xgb.train(
+                {**whole, "device": "cpu", "nthread": 1, "validate_parameters": True},
+                tiny,
+                1,
+                evals=[(tiny, "tiny")],
+                verbose_eval=False,
+            )
+        except (xgb.core.XGBoostError, ValueError, TypeError) as cause:
+            raise AnalysisError(f"the contract's parameters: {_first_line(cause)}") from cause
+    for warning in told:
+        if "are not used" in str(warning.message):
+            raise AnalysisError(f"the contract's parameters: {' '.join(str(warning.message).split()[-6:])}")
+
+
+def join(tracker: tuple[str, int], rank: int, seconds: float) -> None:
+    """Become part of the collective; one attempt of the engine gives up after seconds, so it is repeated.
+
+    There is no leaving: its shutdown needs the tracker and every peer, of which any may be gone. A worker stays until its
+    supervisor ends it.
+
+    Raises
+    ------
+    xgboost.core.XGBoostError
+        When the collective cannot be joined in time.
+    """
+    address, port = tracker
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints the rank, whatever its verbosity
+                collective.init(
+                    dmlc_communicator="rabit",
+                    dmlc_tracker_uri=address,
+                    dmlc_tracker_port=port,
+                    dmlc_task_id=f"{rank:06d}",
+                    dmlc_timeout=_COLLECTIVE_SECONDS,
+                    dmlc_retry=3,
+                )
+            break
+        except xgb.core.XGBoostError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+    if collective.get_rank() != rank:
+        raise AnalysisError(f"the tracker gave worker {rank} the rank {collective.get_rank()}")
+
+
+def total(values: np.ndarray) -> np.ndarray:
+    """The sum of every worker's values."""
+    return collective.allreduce(values, collective.Op.SUM)
+
+
+def anyone(flag: bool) -> bool:
+    """Whether any worker says yes: a decision that all take alike."""
+    return bool(collective.allreduce(np.array([int(flag)]), collective.Op.MAX)[0])
+
+
+def by_itself(work: Callable[[], T]) -> T:
+    """Run work of this worker alone, which may not wait for the others.
+
+    The engine makes even the building of a small matrix a collective operation, and a worker without rows builds none: its
+    peers would wait for ever, or take the answer to another question for theirs. The collective belongs to the thread that
+    joined it, so such work runs in another one.
+    """
+    with ThreadPoolExecutor(1) as elsewhere:
+        return elsewhere.submit(work).result()
+
+
+def from_leader(thing: Any) -> Any:
+    """What the leader's worker holds."""
+    return collective.broadcast(thing, 0)
+
+
+class _Rows(xgb.DataIter):
+    """The labelled rows of a spool, batch by batch; at least one batch, since the engine wants to see the columns."""
+
+    def __init__(self, spool: Spool, *, held_out: bool | None, beat: Callable[[], None]) -> None:
+        self._spool = spool
+        self._held_out = held_out
+        self._beat = beat
+        self._left: Iterator[tuple[pa.Table, np.ndarray]] = iter(())
+        super().__init__()
+
+    def reset(self) -> None:
+        """See `xgboost.DataIter`."""
+        self._left = self._batches()
+
+    def next(self, input_data: Callable[..., None]) -> bool:
+        """See `xgboost.DataIter`."""
+        self._beat()
+        batch = next(self._left, None)
+        if batch is None:
+            return False
+        table, labels = batch
+        input_data(data=table, label=labels, **names_and_types(self._spool.features))
+        return True
+
+    def _batches(self) -> Iterator[tuple[pa.Table, np.ndarray]]:
+        empty = True
+        for whole in self._spool:
+            batch = labelled(whole, self._spool, held_out=self._held_out)
+            if batch.num_rows:
+                empty = False
+                labels = self._spool.beside(batch, ACTUAL).to_numpy(zero_copy_only=False).astype(np.float32)
+                yield self._spool.numbers(batch), labels
+        if empty:
+            names = [feature.name for feature in self._spool.features]
+            columns = pa.Table.from_arrays([pa.array([], pa.float32())] * len(names), names=names)
+            yield columns, np.empty(0, np.float32)
+
+
+def matrix(
+    spool: Spool,
+    whole: Mapping[str, Any],
+    *,
+    held_out: bool | None,
+    beat: Callable[[], None],
+    like: xgb.QuantileDMatrix | None = None,
+) -> xgb.QuantileDMatrix:
+    """Rows of a spool as a quantised matrix, whose bins all workers agree on; `like` is the matrix to take them from."""
+    return xgb.QuantileDMatrix(
+        _Rows(spool, held_out=held_out, beat=beat),
+        max_bin=whole.get("max_bin", 256),
+        nthread=whole["nthread"],
+        enable_categorical=True,
+        ref=like,
+    )
+
+
+def names_and_types(features: Sequence[Feature]) -> dict[str, list[str]]:
+    """The features as the engine wants to be told of them."""
+    return {
+        "feature_names": [feature.name for feature in features],
+        "feature_types": [feature.engine_type for feature in features],
+    }
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else repr(error)

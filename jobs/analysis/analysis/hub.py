@@ -1,0 +1,130 @@
+"""The leader's side of the gang: it accepts the members, hears their beats and says how the gang ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.endings import Ending
+from analysis.lines import Message, messages, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from analysis.membership import Member
+
+HELLO_SECONDS = 10
+
+
+@dataclass
+class _Peer:
+    writer: asyncio.StreamWriter
+    serving: asyncio.Task[None]
+    heard: float
+    stalled: bool = False
+    done: bool = False
+
+
+class Hub:
+    """The members that the leader is connected to.
+
+    `on_message` gets what a member says beside its beats; `conclude` gets the ending when a member is lost.
+    """
+
+    def __init__(
+        self,
+        member: Member,
+        generation: int,
+        silence: float,
+        on_message: Callable[[int, Message], None],
+        conclude: Callable[[Ending], None],
+    ) -> None:
+        self._member = member
+        self._generation = generation
+        self._silence = silence
+        self._on_message = on_message
+        self._conclude = conclude
+        self._peers: dict[int, _Peer] = {}
+        self._server: asyncio.Server | None = None
+
+    async def open(self, address: str) -> int:
+        """Listen on the leader's address; returns the port, which the operating system chose."""
+        self._server = await asyncio.start_server(self._serve, address, 0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def missing(self) -> list[int]:
+        """The members that are not connected yet."""
+        return [index for index in range(1, self._member.size) if index not in self._peers]
+
+    @property
+    def all_done(self) -> bool:
+        """Whether every other member has finished its work."""
+        return not self.missing and all(peer.done for peer in self._peers.values())
+
+    @property
+    def all_stalled(self) -> bool:
+        """Whether no other member makes progress (true of a gang of one, whose leader is then the only one to ask)."""
+        return all(peer.stalled or peer.done for peer in self._peers.values())
+
+    def tell(self, message: Message) -> None:
+        """Say something to every member."""
+        for peer in self._peers.values():
+            say(peer.writer, message)
+
+    def tick(self, now: float) -> None:
+        """Beat, and look for members that have fallen silent."""
+        self.tell({"beat": {}})
+        for index, peer in self._peers.items():
+            if not peer.done and now - peer.heard > self._silence:
+                self._conclude(Ending.lost(f"member {index} was lost: nothing heard for {now - peer.heard:.0f} s"))
+
+    async def close(self, linger: float) -> None:
+        """Let the members leave by themselves for a moment, then close every connection."""
+        if self._server is not None:
+            self._server.close()
+        serving = [peer.serving for peer in self._peers.values()]
+        if serving:
+            await asyncio.wait(serving, timeout=linger)
+        for peer in self._peers.values():
+            peer.writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard = messages(reader)
+        hello: Message = {}
+        with contextlib.suppress(TimeoutError, StopAsyncIteration):
+            async with asyncio.timeout(HELLO_SECONDS):
+                hello = (await anext(heard)).get("hello", {})
+        objection = self._objection(hello)
+        if objection:
+            say(writer, {"refused": objection})
+            writer.close()
+            return
+        index = hello["member"]
+        serving = asyncio.current_task()
+        assert serving is not None  # noqa: S101  a server's callback always runs in a task
+        peer = self._peers[index] = _Peer(writer, serving, asyncio.get_running_loop().time())
+        self._on_message(index, {"connected": True})
+        with contextlib.suppress(asyncio.CancelledError):
+            async for message in heard:
+                peer.heard = asyncio.get_running_loop().time()
+                if "beat" in message:
+                    peer.stalled = message["beat"]["stalled"]
+                    continue
+                peer.done = peer.done or "done" in message
+                self._on_message(index, message)
+        del self._peers[index]
+        writer.close()
+        self._on_message(index, {"closed": True})
+
+    def _objection(self, hello: Message) -> str | None:
+        if (hello.get("job_id"), hello.get("generation")) != (self._member.job_id, self._generation):
+            return "this is the gang of another job or generation"
+        index = hello.get("member")
+        if not isinstance(index, int) or not 0 < index < self._member.size or hello.get("size") != self._member.size:
+            return f"this gang has {self._member.size} members"
+        if index in self._peers:
+            return f"member {index} is here already"
+        return None

@@ -1,0 +1,330 @@
+"""The worker's work from the first byte to the last: load, sketch, train, score, publish."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xgboost as xgb
+
+from analysis import engine, hosts, shares, spool
+from analysis.checkpoints import Lease, Resumed, fingerprint
+from analysis.encoding import Feature, Kind, features_of, kind_of
+from analysis.errors import AnalysisError
+from analysis.scoring import score
+from analysis.shards import Shards, deliver
+from analysis.training import Course, History, Trained, booster, train_segment
+from analysis.watch import Phase
+from spotline.contracts import Analysis, Contract
+from spotline.layout import MANIFEST
+from spotline.manifests import AnalysisManifest, CleanManifest, Part, digest
+
+if TYPE_CHECKING:
+    from analysis.beats import Beats
+    from analysis.config import Place, Settings
+    from analysis.log import Log
+    from analysis.membership import Member
+
+# With fewer rows than this that have a target, all of them train: a handful of held-out rows judges nothing.
+FEWEST_ROWS_TO_HOLD_OUT = 50
+# A thread for so many rows: with fewer, the threads' own coordination costs more than it saves.
+ROWS_A_THREAD = 20_000
+HISTORY_POINTS = 200
+_MAXIMISED = ("auc", "aucpr", "map", "ndcg", "pre")
+
+
+class Stopped(Exception):
+    """The gang was asked to leave, and has reached a boundary."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be done, as contract, clean manifest and shards say: the same for every worker of the gang."""
+
+    clean_digest: str
+    manifest: CleanManifest
+    contract: Contract
+    analysis: Analysis
+    features: list[Feature]
+    binary: bool
+    course: Course
+    parameters: dict[str, Any]
+
+    @property
+    def rows(self) -> list[int]:
+        """Rows of each shard."""
+        return [shard.rows for shard in self.manifest.shards]
+
+    @property
+    def kind(self) -> str:
+        """The kind of target."""
+        return "binary" if self.binary else "regression"
+
+
+class Job:
+    """One worker's part in the analysis of one run."""
+
+    def __init__(
+        self, told: Settings, member: Member, rank: int, workers: int, place: Place, beats: Beats, log: Log
+    ) -> None:
+        self._told = told
+        self._rank = rank
+        self._workers = workers
+        self._world = member.size * workers
+        self._member = member
+        self._place = place
+        self._beats = beats
+        self._log = log
+        self._began = time.monotonic()
+        self._seconds: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Do all of it. On return the analysis is published.
+
+        Raises
+        ------
+        AnalysisError
+            When data, contract or program are at fault.
+        FencedOff
+            When a newer gang may write instead.
+        Stopped
+            When the gang was asked to leave.
+        xgboost.core.XGBoostError
+            When the collective breaks, as it does when a peer is lost.
+        """
+        shards, task = self._task()
+        engine.try_out(task.parameters)
+        self._beats.say(ready=1)
+        tracker = self._beats.tracker.get()
+        self._beats.enter(Phase.JOINING)
+        engine.join(tracker, self._rank, self._told.gang_joining_seconds)
+        self._mark("forming")
+        rows = self._load(shards, task)
+        trained, resumed, validates = self._train(task, rows)
+        body = self._final(task, trained)
+        self._score(task, rows, body, validates)
+        self._beats.enter(Phase.PUBLISHING)
+        engine.anyone(False)  # nobody publishes before every part is there
+        if self._rank == 0:
+            self._publish(task, trained, body, resumed)
+
+    def _task(self) -> tuple[Shards, Task]:
+        body = self._place.clean.read(MANIFEST).body
+        manifest = CleanManifest.from_json(body)
+        contract = Contract.from_json(self._place.contract.read("contract.json").body)
+        analysis = contract.analysis
+        if analysis is None:
+            raise AnalysisError("the contract names no target under spotline.analysis: there is nothing to analyse")
+        if not any(shard.rows for shard in manifest.shards):
+            raise AnalysisError("there is no clean row to analyse")
+        shards = Shards(self._place.clean, manifest)
+        schema = shards.schema()
+        kind = kind_of(schema.field(analysis.target).type) if analysis.target in schema.names else None
+        if kind not in (Kind.NUMBER, Kind.BOOLEAN):
+            what = "is no column of the shards" if kind is None else f"is a {kind}"
+            raise AnalysisError(f"the target {analysis.target!r} {what}: only numbers and booleans can be learnt")
+        binary = kind is Kind.BOOLEAN
+        parameters = engine.parameters(
+            "binary" if binary else "regression",
+            analysis.parameters,
+            device=self._device(),
+            threads=self._threads(sum(shard.rows for shard in manifest.shards)),
+        )
+        course = Course(
+            rounds=analysis.rounds,
+            segment=analysis.segment,
+            patience=analysis.early_stopping_rounds,
+            maximise=parameters["eval_metric"].split("@")[0] in _MAXIMISED,
+            seed=analysis.seed,
+        )
+        features = features_of(schema, analysis.features, manifest.categories)
+        return shards, Task(digest(body), manifest, contract, analysis, features, binary, course, parameters)
+
+    def _device(self) -> str:
+        if hosts.gpus() and xgb.build_info().get("USE_CUDA"):
+            return f"cuda:{self._rank % self._workers}"
+        return "cpu"
+
+    def _threads(self, rows: int) -> int:
+        offered = self._told.worker_threads or max(1, hosts.cores() // self._workers)
+        return max(1, min(offered, rows // self._world // ROWS_A_THREAD))
+
+    def _load(self, shards: Shards, task: Task) -> spool.Spool:
+        self._beats.enter(Phase.LOADING)
+        start, stop = shares.share(sum(task.rows), self._rank, self._world)
+        rows = spool.fill(
+            shards,
+            list(shares.stretches(task.rows, start, stop)),
+            task.features,
+            task.analysis.target,
+            task.contract.primary_key,
+            task.analysis.validation_share,
+            self._beats.beat,
+        )
+        self._mark("loading")
+        self._log("loaded", rank=self._rank, rows=rows.rows, seconds=self._seconds["loading"])
+        return rows
+
+    def _train(self, task: Task, rows: spool.Spool) -> tuple[Trained, Resumed, bool]:
+        self._beats.enter(Phase.SKETCHING)
+        survey = rows.survey
+        training, validation = engine.total(np.array([survey.training, survey.validation]))
+        if training + validation == 0:
+            raise AnalysisError(f"no clean row has a value in the target {task.analysis.target!r}")
+        validates = bool(training and validation and training + validation >= FEWEST_ROWS_TO_HOLD_OUT)
+        resumed = self._claim(task)
+        state = Trained(resumed.body, resumed.history)
+        if not task.course.finished(state.history):
+            matrix = engine.matrix(rows, task.parameters, held_out=False if validates else None, beat=self._beats.beat)
+            held_out = None
+            if validates:
+                held_out = engine.matrix(rows, task.parameters, held_out=True, beat=self._beats.beat, like=matrix)
+            self._mark("sketching")
+            self._beats.enter(Phase.TRAINING)
+            state = self._rounds(task, state, matrix, held_out)
+        self._mark("training")
+        return state, resumed, validates
+
+    def _claim(self, task: Task) -> Resumed:
+        """The leader takes the lease; all learn where training goes on."""
+        resumed = None
+        if self._rank == 0:
+            named = {
+                "clean": task.clean_digest,
+                "analysis": asdict(task.analysis),
+                "workers": self._world,
+                "device": task.parameters["device"].split(":")[0],
+            }
+            self._lease = Lease.claim(
+                self._place.results, self._told.generation, self._member.job_id, fingerprint(named)
+            )
+            resumed = self._lease.resume()
+            for reason in resumed.skipped:
+                self._log("checkpoint unusable", reason=reason)
+            if resumed.round:
+                self._log("resumed", round=resumed.round, rounds=task.course.rounds)
+        told: Resumed = engine.from_leader(resumed)
+        return told
+
+    def _rounds(
+        self, task: Task, state: Trained, matrix: xgb.QuantileDMatrix, held_out: xgb.QuantileDMatrix | None
+    ) -> Trained:
+        while not task.course.finished(state.history):
+            if engine.anyone(self._beats.asked_to_stop):
+                raise Stopped
+            state = train_segment(state, task.course, task.parameters, matrix, held_out, self._on_round)
+            if self._rank == 0:
+                self._checkpoint(task, state)
+        return state
+
+    def _on_round(self, round_: int) -> None:
+        self._beats.say(round=round_)
+
+    def _checkpoint(self, task: Task, state: Trained) -> None:
+        done = len(state.history)
+        train, held_out = state.history[-1]
+        metric = task.parameters["eval_metric"]
+        self._log("round", round=done, rounds=task.course.rounds, metric=metric, train=train, validation=held_out)
+        self._lease.save(done, state.body or b"", state.history)
+        self._beats.say(checkpoint=done)
+        self._log("checkpoint", round=done)
+
+    def _final(self, task: Task, trained: Trained) -> bytes:
+        """The model's bytes: cut back to its best round where training was to stop early."""
+        names = engine.names_and_types(task.features)
+        model = booster(trained.body or b"", task.parameters, names)
+        if task.course.patience is not None:
+            model = model[: task.course.best_round(trained.history)]
+        return bytes(model.save_raw(raw_format="ubj"))
+
+    def _score(self, task: Task, rows: spool.Spool, body: bytes, validates: bool) -> None:
+        self._beats.enter(Phase.SCORING)
+        part = engine.by_itself(
+            lambda: score(
+                rows,
+                booster(body, task.parameters, engine.names_and_types(task.features)),
+                part=self._rank,
+                target=task.analysis.target,
+                binary=task.binary,
+                validates=validates,
+                beat=self._beats.beat,
+            )
+        )
+        names = _part(self._rank, part.rows)
+        deliver(part.rows_file, self._place.results, self._place.own + names.rows_path)
+        self._place.results.write(self._place.own + names.sums_path, part.sums)
+        self._mark("scoring")
+
+    def _publish(self, task: Task, trained: Trained, body: bytes, resumed: Resumed) -> None:
+        own, results = self._place.own, self._place.results
+        details = self._details(task, trained, body)
+        results.write(f"{own}model.ubj", body)
+        results.write(
+            f"{own}training.json", _json({**details, "parameters": task.parameters, "history": trained.history})
+        )
+        total = sum(task.rows)
+        sizes = [
+            stop - start for start, stop in (shares.share(total, rank, self._world) for rank in range(self._world))
+        ]
+        manifest = AnalysisManifest(
+            clean=self._place.clean.location(MANIFEST),
+            clean_digest=task.clean_digest,
+            members=self._member.size,
+            rounds=task.course.rounds,
+            resumed_from=resumed.round or None,
+            parts=tuple(_part(rank, rows, own) for rank, rows in enumerate(sizes)),
+            model=f"{own}model.ubj",
+            job_id=self._member.job_id,
+            generation=self._told.generation,
+            details={
+                **details,
+                "history": _thinned(trained.history),
+                "training": f"{own}training.json",
+                "seconds": self._seconds,
+            },
+        )
+        self._lease.publish(manifest.to_json())
+        self._log("published", rounds=len(trained.history), seconds=time.monotonic() - self._began)
+
+    def _details(self, task: Task, trained: Trained, body: bytes) -> dict[str, Any]:
+        model = booster(body, task.parameters, engine.names_and_types(task.features))
+        gains: dict[str, Any] = model.get_score(importance_type="total_gain")
+        total = sum(gains.values()) or 1.0
+        return {
+            "task": task.kind,
+            "target": task.analysis.target,
+            "features": [feature.name for feature in task.features],
+            "objective": task.parameters["objective"],
+            "metric": task.parameters["eval_metric"],
+            "trained_rounds": len(trained.history),
+            "model_rounds": model.num_boosted_rounds(),
+            "best_round": task.course.best_round(trained.history),
+            "importances": {name: gain / total for name, gain in sorted(gains.items(), key=lambda item: -item[1])},
+            "device": task.parameters["device"].split(":")[0],
+            "workers": self._world,
+        }
+
+    def _mark(self, phase: str) -> None:
+        """Note how long a phase took, in seconds."""
+        self._seconds[phase] = round(time.monotonic() - self._began - sum(self._seconds.values()), 3)
+
+
+def _part(rank: int, rows: int, own: str = "") -> Part:
+    return Part(f"{own}parts/part-{rank:04d}.parquet", f"{own}parts/part-{rank:04d}.json", rows)
+
+
+def _thinned(history: History) -> list[list[Any]]:
+    """At most `HISTORY_POINTS` rounds as [round, training metric, validation metric], the first and the last among them."""
+    step = max(1, -(-len(history) // HISTORY_POINTS))
+    return [
+        [round_, *metrics]
+        for round_, metrics in enumerate(history, 1)
+        if round_ % step == 0 or round_ in (1, len(history))
+    ]
+
+
+def _json(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, indent=1).encode() + b"\n"

@@ -1,0 +1,115 @@
+"""The leader's side of a supervisor: brings the gang together, judges it as a whole, tells everybody how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from analysis.endings import Ending
+from analysis.hub import Hub
+
+if TYPE_CHECKING:
+    from analysis.config import Settings
+    from analysis.lines import Message
+    from analysis.membership import Member
+    from analysis.supervisor import Supervisor
+
+TRACKER = (sys.executable, "-m", "analysis.tracker")
+_LINGER_SECONDS = 3
+
+
+class Leader:
+    """Member 0."""
+
+    def __init__(self, told: Settings, member: Member, supervisor: Supervisor) -> None:
+        self._told = told
+        self._member = member
+        self._supervisor = supervisor
+        self._hub = Hub(member, told.generation, told.gang_silence_seconds, self._on_message, supervisor.conclude)
+        self._ready: set[int] = set()
+        self._tracker: tuple[str, int] | None = None
+        self._tracker_process: asyncio.subprocess.Process | None = None
+        self._formed = False
+
+    @property
+    def missing(self) -> str:
+        """Who is not there yet, in words."""
+        absent = sorted(set(range(1, self._member.size)) - self._ready)
+        return f"missing members {', '.join(map(str, absent))}" if absent else "this member's own worker was not ready"
+
+    async def open(self, address: str) -> int | None:
+        """Listen for the members, and start the tracker; returns the port to announce."""
+        port = await self._hub.open(address)
+        workers = self._member.size * self._supervisor.per_member
+        process = self._tracker_process = await asyncio.create_subprocess_exec(
+            *TRACKER, address, str(workers), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        if process.stdout is not None:
+            self._learning = asyncio.create_task(self._learn_tracker(address, process.stdout))
+        return port
+
+    async def _learn_tracker(self, address: str, told: asyncio.StreamReader) -> None:
+        line = await told.readline()
+        if not line:
+            self._supervisor.conclude(Ending.lost("the tracker did not start"))
+            return
+        self._tracker = (address, int(line))
+        self._form_if_complete()
+
+    def on_ready(self) -> None:
+        """The leader's own workers are ready."""
+        self._form_if_complete()
+
+    def on_leader(self, record: dict[str, object]) -> None:
+        """The leader looks for nobody."""
+
+    def on_done(self) -> None:
+        """The leader's own workers have finished: the analysis is published."""
+        self._end_if_done()
+
+    def noticed(self, reason: str) -> None:
+        """A member must leave soon: all stop at the next boundary."""
+        self._hub.tell({"stop": reason})
+        self._supervisor.stop(reason)
+
+    def tick(self, now: float) -> None:
+        """Beat, and judge the gang as a whole."""
+        self._hub.tick(now)
+        if self._formed and self._supervisor.stalled and self._hub.all_stalled:
+            self._supervisor.conclude(Ending.lost("the gang is stuck: no member makes progress"))
+
+    async def close(self, ending: Ending) -> None:
+        """Tell everybody how the gang ends, and stop the tracker."""
+        self._hub.tell({"end": ending.to_message()})
+        await self._hub.close(_LINGER_SECONDS)
+        if self._tracker_process is not None and self._tracker_process.returncode is None:
+            self._tracker_process.kill()
+            await self._tracker_process.wait()
+
+    def _on_message(self, index: int, message: Message) -> None:
+        if "connected" in message:
+            self._supervisor.log("joined", peer=index, missing=len(self._hub.missing))
+        elif "ready" in message:
+            self._ready.add(index)
+            self._form_if_complete()
+        elif "notice" in message:
+            self.noticed(message["notice"])
+        elif "leaving" in message:
+            ending = Ending(**message["leaving"])
+            self._supervisor.conclude(Ending(ending.code, f"member {index}: {ending.reason}"))
+        elif "closed" in message:
+            self._supervisor.conclude(Ending.lost(f"member {index} was lost: its connection closed"))
+        elif "done" in message:
+            self._end_if_done()
+
+    def _form_if_complete(self) -> None:
+        complete = self._supervisor.ready and len(self._ready) == self._member.size - 1
+        if complete and self._tracker is not None and not self._formed:
+            self._formed = True
+            self._hub.tell({"formed": self._tracker})
+            self._supervisor.formed(self._tracker)
+
+    def _end_if_done(self) -> None:
+        if self._supervisor.done and self._hub.all_done:
+            self._supervisor.conclude(Ending.done())

@@ -1,0 +1,113 @@
+"""What the instance and the container say about themselves: this member's address, and a Spot notice.
+
+Both are plain HTTP on a link-local address, read without an SDK so that a supervisor stays small.
+"""
+
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from analysis.membership import Formation, Member
+from spotline.settings import SettingsError
+
+INSTANCE_METADATA = "http://169.254.169.254"
+_TOKEN_SECONDS = 21600
+
+
+class MetadataUnavailable(OSError):
+    """The metadata service did not answer, or not with what was asked for."""
+
+
+@dataclass(frozen=True)
+class InstanceMetadata:
+    """Instance metadata, version 2 ("Use IMDSv2", EC2 user guide). `base` is the service's address."""
+
+    base: str = INSTANCE_METADATA
+    timeout: float = 2
+
+    @classmethod
+    def discover(cls, environ: Mapping[str, str]) -> "InstanceMetadata | None":
+        """The service that the AWS SDKs would use, by the same variables; None when it is switched off."""
+        if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+            return None
+        return cls(environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or INSTANCE_METADATA)
+
+    def local_ipv4(self) -> str:
+        """The instance's private address, which is also that of a container in host mode."""
+        address = self._get("local-ipv4")
+        if address is None:
+            raise MetadataUnavailable(f"{self.base} knows no local-ipv4")
+        return address
+
+    def spot_notice(self) -> dict[str, object] | None:
+        """The instance's interruption notice (`action`, `time`), or None while there is none."""
+        body = self._get("spot/instance-action")
+        notice: dict[str, object] | None = json.loads(body) if body is not None else None
+        return notice
+
+    def _get(self, item: str) -> str | None:
+        lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": str(_TOKEN_SECONDS)}
+        status, token = _request("PUT", f"{self.base}/latest/api/token", lifetime, self.timeout)
+        if status != http.client.OK:
+            raise MetadataUnavailable(f"{self.base} gave no token: HTTP {status}")
+        status, body = _request(
+            "GET", f"{self.base}/latest/meta-data/{item}", {"X-aws-ec2-metadata-token": token}, self.timeout
+        )
+        if status == http.client.NOT_FOUND:
+            return None
+        if status != http.client.OK:
+            raise MetadataUnavailable(f"{self.base} answered HTTP {status} for {item}")
+        return body.strip()
+
+
+def container_address(environ: Mapping[str, str], timeout: float = 2) -> str:
+    """A container's own address in awsvpc mode ("Task metadata endpoint version 4", ECS developer guide)."""
+    base = environ.get("ECS_CONTAINER_METADATA_URI_V4")
+    if not base:
+        raise MetadataUnavailable("ECS_CONTAINER_METADATA_URI_V4 is not set")
+    status, body = _request("GET", base, {}, timeout)
+    if status != http.client.OK:
+        raise MetadataUnavailable(f"{base} answered HTTP {status}")
+    for network in json.loads(body).get("Networks", []):
+        for address in filter(None, network.get("IPv4Addresses", [])):  # ECS tells of host mode as one empty address
+            return str(address)
+    raise MetadataUnavailable(f"{base} names no IPv4 address")
+
+
+def own_address(member: Member, environ: Mapping[str, str]) -> str:
+    """The address under which the other members reach this one.
+
+    Raises
+    ------
+    SettingsError
+        When the metadata service that ought to know it does not answer.
+    """
+    if member.formation is Formation.ALONE:
+        return "127.0.0.1"
+    try:
+        if member.formation is Formation.MULTI_NODE:
+            return container_address(environ)
+        instance = InstanceMetadata.discover(environ)
+        if instance is None:
+            raise MetadataUnavailable("AWS_EC2_METADATA_DISABLED is true")
+        return instance.local_ipv4()
+    except OSError as cause:
+        raise SettingsError(
+            f"this member cannot learn its own address: {cause}. In host mode the instance must allow IMDSv2 with a hop limit"
+            " of 2; MEMBER_ADDRESS sets the address by hand"
+        ) from cause
+
+
+def _request(method: str, url: str, headers: Mapping[str, str], timeout: float) -> tuple[int, str]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    try:
+        connection.request(method, parts.path or "/", headers=dict(headers))
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except http.client.HTTPException as cause:
+        raise MetadataUnavailable(f"{url}: {cause!r}") from cause
+    finally:
+        connection.close()

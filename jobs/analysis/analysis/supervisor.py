@@ -1,0 +1,263 @@
+"""The supervisor: the member's main process, which starts its workers, watches over them and its peers, and decides the end.
+
+It holds no data and imports no engine, so that it stays small and answers at once whatever its workers are busy with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from analysis import config, hosts, workers
+from analysis.endings import Ending
+from analysis.follower import Follower
+from analysis.leader import Leader
+from analysis.log import Log
+from analysis.membership import Formation, Member
+from analysis.metadata import InstanceMetadata, own_address
+from analysis.notices import Notice, poll, write_notice
+from analysis.watch import Phase, Watch
+from spotline.exits import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analysis.config import Settings
+    from analysis.lines import Message
+    from analysis.workers import Worker
+
+# How long the last words may take on their way: notices to the store, the ending to the other members.
+_LAST_WORDS_SECONDS = 10
+
+
+class Supervisor:
+    """One member of a gang."""
+
+    def __init__(self, told: Settings, member: Member, environ: Mapping[str, str], log: Log) -> None:
+        self._told = told
+        self._member = member
+        self._environ = environ
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._ending: asyncio.Future[Ending] = self._loop.create_future()
+        self._began = self._loop.time()
+        self._workers: list[Worker] = []
+        self._background: set[asyncio.Task[Any]] = set()
+        self._errands: set[asyncio.Task[Any]] = set()
+        self._per_member = told.workers_per_member or hosts.gpus() or 1
+        self._formed = False
+        side = Leader if member.leads else Follower
+        self._side: Leader | Follower = side(told, member, self)
+
+    # What the two sides of the gang may ask of their supervisor.
+
+    @property
+    def per_member(self) -> int:
+        """Workers of each member."""
+        return self._per_member
+
+    @property
+    def log(self) -> Log:
+        """The log whose lines carry this member's number."""
+        return self._log
+
+    @property
+    def ready(self) -> bool:
+        """Whether every worker of this member has what it needs to join the others."""
+        return bool(self._workers) and all(worker.ready for worker in self._workers)
+
+    @property
+    def done(self) -> bool:
+        """Whether every worker of this member has finished."""
+        return bool(self._workers) and all(
+            worker.ending is not None and worker.ending.code == ExitCode.DONE for worker in self._workers
+        )
+
+    @property
+    def stalled(self) -> bool:
+        """Whether no worker of this member makes progress."""
+        now = self._loop.time()
+        return all(worker.watch.stalled(now) for worker in self._workers)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """The last round that was trained, and the last that was saved, as far as this member's workers told."""
+        return (
+            max((worker.round for worker in self._workers), default=0),
+            max((worker.checkpoint for worker in self._workers), default=0),
+        )
+
+    def formed(self, tracker: tuple[str, int]) -> None:
+        """All members are there: the workers may join each other."""
+        self._formed = True
+        self._log("formed", members=self._member.size, seconds=round(self._loop.time() - self._began, 2))
+        for worker in self._workers:
+            worker.send({"tracker": tracker})
+
+    def stop(self, reason: str) -> None:
+        """Leave at the next boundary."""
+        self._log("stopping", reason=reason)
+        for worker in self._workers:
+            worker.send({"stop": reason})
+
+    def conclude(self, ending: Ending) -> None:
+        """Settle how this member ends; the first to say so is right."""
+        if not self._ending.done():
+            self._ending.set_result(ending)
+
+    async def run(self) -> int:
+        """Live and end as a member; returns the exit code."""
+        scratch = tempfile.mkdtemp(prefix="spotline-member-")
+        try:
+            self._loop.add_signal_handler(signal.SIGTERM, self._terminated)
+            self._in_background(self._live(scratch))
+            ending = await self._ending
+            await self._leave(ending)
+            return ending.code
+        finally:
+            for task in self._background:
+                task.cancel()
+            for worker in self._workers:
+                worker.kill()
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    async def _live(self, scratch: str) -> None:
+        address = self._told.member_address or await asyncio.to_thread(own_address, self._member, self._environ)
+        announced = await self._side.open(address)
+        environ = {**self._environ, "TMPDIR": scratch, "WORKERS_PER_MEMBER": str(self._per_member)}
+        if announced is not None:
+            environ["ANNOUNCE"] = f"{address}:{announced}"
+        for local in range(self._per_member):
+            rank = self._member.index * self._per_member + local
+            worker = await workers.spawn(rank, Watch(self._told, self._loop.time()), environ)
+            self._workers.append(worker)
+            self._in_background(self._attend(worker))
+        self._in_background(self._tick())
+        instance = InstanceMetadata.discover(self._environ)
+        if instance is not None and self._member.formation is not Formation.ALONE:
+            self._in_background(self._look_for_notice(instance))
+
+    async def _attend(self, worker: Worker) -> None:
+        status = await worker.listen(self._hear)
+        if worker.ending is None:
+            self.conclude(Ending.lost(f"worker {worker.rank} {workers.status_in_words(status)}"))
+
+    def _hear(self, worker: Worker, message: Message) -> None:
+        now = self._loop.time()
+        worker.watch.heard(now)
+        if "cpu" in message:
+            worker.watch.worked(message["cpu"], now)
+        if "beat" in message or "round" in message:
+            worker.watch.progressed(now)
+        if "phase" in message:
+            worker.watch.entered(Phase(message["phase"]), now)
+        worker.round = message.get("round", worker.round)
+        worker.checkpoint = message.get("checkpoint", worker.checkpoint)
+        if "ready" in message:
+            worker.ready = True
+            self._side.on_ready()
+        if "leader" in message:
+            self._side.on_leader(message["leader"])
+        if "end" in message:
+            self._on_end(worker, Ending(**message["end"]), engine=message["engine"])
+
+    def _on_end(self, worker: Worker, ending: Ending, *, engine: bool) -> None:
+        worker.ending = ending
+        if ending.code == ExitCode.DONE:
+            if self.done:
+                self._side.on_done()
+        elif engine:
+            # The engine of a member that lost a peer complains before anybody knows which: let who knows speak first.
+            self._log("engine failed", reason=ending.reason)
+            self._loop.call_later(self._told.gang_silence_seconds, self.conclude, ending)
+        else:
+            self.conclude(ending)
+
+    async def _tick(self) -> None:
+        while True:
+            now = self._loop.time()
+            for worker in self._workers:
+                if worker.ending is None:
+                    self._judge(worker, now)
+            if not self._formed and now - self._began > self._told.gang_forming_seconds:
+                missing = self._side.missing
+                self.conclude(
+                    Ending(
+                        ExitCode.GANG_NOT_FORMED,
+                        f"the gang did not form within {self._told.gang_forming_seconds:g} s: {missing}",
+                    )
+                )
+            self._side.tick(now)
+            await asyncio.sleep(self._told.gang_beat_seconds)
+
+    def _judge(self, worker: Worker, now: float) -> None:
+        if worker.watch.frozen(now):
+            self.conclude(Ending.lost(f"worker {worker.rank} is frozen: it has said nothing for too long"))
+        elif self._formed and worker.watch.stuck(now):
+            idle = worker.watch.idle(now)
+            self.conclude(Ending.lost(f"worker {worker.rank} is stuck in {worker.watch.phase}: idle for {idle:.0f} s"))
+
+    async def _look_for_notice(self, instance: InstanceMetadata) -> None:
+        notice = await poll(instance, self._told.notice_poll_seconds)
+        self._noticed(Notice("spot", notice), self._told.notice_leave_seconds)
+
+    def _terminated(self) -> None:
+        self._noticed(Notice("sigterm", {}), self._told.sigterm_leave_seconds)
+
+    def _noticed(self, notice: Notice, leave_within: float) -> None:
+        """The instance goes away soon: write that down, save what can be saved, leave."""
+        self._log("notice", kind=notice.kind, leave_within_seconds=leave_within, **notice.details)
+        self._errands.add(asyncio.create_task(asyncio.to_thread(write_notice, self._told, self._member, notice)))
+        reason = f"member {self._member.index} got a {notice.kind} notice"
+        if not self._formed:
+            self.conclude(Ending.lost(reason))
+            return
+        self._side.noticed(reason)
+        self._loop.call_later(leave_within, self.conclude, Ending.lost(f"{reason} and left at its deadline"))
+
+    async def _leave(self, ending: Ending) -> None:
+        round_, checkpoint = self.position
+        if ending.code == ExitCode.DONE:
+            self._log("done", seconds=round(self._loop.time() - self._began, 2))
+        else:
+            self._log(
+                "leaving",
+                code=int(ending.code),
+                reason=ending.reason,
+                round=round_,
+                checkpoint=checkpoint,
+                rounds_to_redo=round_ - checkpoint if self._member.leads else None,
+                seconds=round(self._loop.time() - self._began, 2),
+            )
+        for worker in self._workers:
+            worker.kill()
+        await self._side.close(ending)
+        if self._errands:
+            await asyncio.wait(self._errands, timeout=_LAST_WORDS_SECONDS)
+
+    def _in_background(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        """A background task that fails ends the member: nothing may go on unwatched."""
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not self._ending.done():
+            self._ending.set_exception(error)
+
+
+def main(environ: Mapping[str, str] = os.environ) -> int:
+    """Be one member, as the environment says; returns the exit code."""
+    told = config.load(environ)
+    member = Member.discover(environ)
+    log = Log(told.log_format, {"generation": told.generation, "member": member.index})
+
+    async def live() -> int:
+        return await Supervisor(told, member, environ, log).run()
+
+    return asyncio.run(live())

@@ -1,0 +1,119 @@
+"""The worker process: holds its share of the rows, trains with the others, scores its share.
+
+Everything heavy is imported here, while the supervisors already find each other.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import warnings
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from analysis import config, rendezvous
+from analysis.beats import Beats
+from analysis.endings import PROGRAM_FAILED, Ending
+from analysis.errors import AnalysisError, FencedOff
+from analysis.log import Log
+from analysis.membership import Member
+from spotline.contracts import ContractError
+from spotline.exits import ExitCode
+from spotline.manifests import ManifestError
+from spotline.objects import ObjectMissing
+from spotline.settings import SettingsError
+
+if TYPE_CHECKING:
+    from analysis.config import Place, Settings
+
+# How often a member looks for the leader's record, and for a newer one until the gang has formed, in seconds.
+_LOOK_SECONDS = 0.1
+_LOOK_AGAIN_SECONDS = 2.0
+
+
+def main() -> None:
+    """Run one worker and leave with the code of its end, without the engine's destructors, which may hang or crash."""
+    sys.meta_path.insert(0, _WithoutPandas())
+    told = config.load()
+    member = Member.discover(os.environ)
+    rank = int(os.environ["WORKER_RANK"])
+    beats = Beats.start(os.environ, told.gang_beat_seconds)
+    log = Log(told.log_format, {"generation": told.generation, "member": member.index})
+    warnings.showwarning = lambda message, *_: log("warning", text=" ".join(str(message).split()))
+    ending, engine = _work(told, member, rank, beats, log)
+    beats.end(ending, engine=engine)
+    if ending.code == ExitCode.DONE:
+        # Peers may still be reading from this process's sockets: all workers stay until the gang as a whole is done.
+        threading.Event().wait()
+    sys.stdout.flush()
+    os._exit(ending.code)
+
+
+def _work(told: Settings, member: Member, rank: int, beats: Beats, log: Log) -> tuple[Ending, bool]:
+    """The work, with every error turned into the ending that it means; the flag marks errors of the collective."""
+    place = config.place(told, member.job_id)
+    if rank % max(1, _workers(told)) == 0:
+        threading.Thread(target=_meet, args=(told, member, place, beats), daemon=True).start()
+    from xgboost.core import XGBoostError  # noqa: PLC0415  seconds of imports, after the thread above has begun its search
+
+    from analysis.job import Job, Stopped  # noqa: PLC0415
+
+    try:
+        Job(told, member, rank, _workers(told), place, beats, log).run()
+    except Stopped:
+        return Ending.lost("left at a boundary, as asked"), False
+    except FencedOff as fenced:
+        return Ending.lost(f"fenced off: {fenced}"), False
+    except (SettingsError, ContractError, ObjectMissing, ManifestError) as error:
+        return Ending(ExitCode.BAD_CONFIGURATION, _told(error)), False
+    except AnalysisError as error:
+        return Ending(PROGRAM_FAILED, str(error)), False
+    except XGBoostError as error:
+        said = " ".join(str(error).partition("Stack trace")[0].split())
+        return Ending.lost(f"the engine raised: {said[:500]}"), True
+    except Exception as error:  # noqa: BLE001  whatever it is, the gang must hear of it
+        import traceback  # noqa: PLC0415  only now
+
+        log("error", rank=rank, traceback=traceback.format_exc())
+        return Ending(PROGRAM_FAILED, _told(error)), False
+    return Ending.done(), False
+
+
+def _meet(told: Settings, member: Member, place: Place, beats: Beats) -> None:
+    """Bring the leader and this member together through the record in the run's results."""
+    if member.size == 1:
+        return
+    if member.leads:
+        address, _, port = os.environ["ANNOUNCE"].rpartition(":")
+        rendezvous.announce(place.results, rendezvous.Rendezvous(member.job_id, told.generation, address, int(port)))
+        return
+    known = None
+    while beats.tracker.empty():
+        record = rendezvous.find(place.results, member.job_id, told.generation)
+        if record is not None and record != known:
+            known = record
+            beats.say(leader=asdict(record))
+        time.sleep(_LOOK_SECONDS if known is None else _LOOK_AGAIN_SECONDS)
+
+
+class _WithoutPandas:
+    """Where pandas happens to be installed, pyarrow imports it, for a second and 60 MB, though no frame comes near it."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Have nothing to say about other modules."""
+        if name == "pandas":
+            raise ModuleNotFoundError(f"{name} is not used here", name=name)
+
+
+def _workers(told: Settings) -> int:
+    return told.workers_per_member or 1
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The contract's parameters reach the engine, and what is wrong with them is said before a gang forms."""
+
+from typing import Any
+
+import pytest
+
+from analysis.engine import parameters, try_out
+from analysis.errors import AnalysisError
+
+
+def whole(task: str = "regression", **own: Any) -> dict[str, Any]:
+    return parameters(task, own, device="cpu", threads=1)
+
+
+def test_the_target_decides_the_objective() -> None:
+    assert whole("regression")["objective"] == "reg:squarederror"
+    assert whole("binary")["objective"] == "binary:logistic"
+
+
+def test_the_contract_may_choose_another_objective_of_its_kind() -> None:
+    assert whole(objective="reg:absoluteerror", eval_metric="mae")["objective"] == "reg:absoluteerror"
+
+
+@pytest.mark.parametrize(
+    ("task", "own", "told"),
+    [
+        ("binary", {"objective": "reg:squarederror"}, "does not fit a binary target"),
+        ("regression", {"objective": "rank:ndcg"}, "does not fit a regression target"),
+        ("regression", {"nthread": 4, "seed": 1}, "nthread, seed, which the gang sets"),
+        ("regression", {"booster": "dart"}, "cannot resume bit for bit"),
+        ("regression", {"eval_metric": ["rmse", "mae"]}, "must be one metric"),
+    ],
+)
+def test_what_cannot_work_in_a_gang_is_refused(task: str, own: dict[str, Any], told: str) -> None:
+    with pytest.raises(AnalysisError, match=told):
+        whole(task, **own)
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({"max_depth": "deep"}, "max_depth"),
+        ({"subsample": 2}, "subsample"),
+        ({"eval_metric": "vibes"}, "vibes"),
+        ({"max_dept": 3}, "max_dept"),
+        ({"tree_method": "exact"}, "hist"),
+    ],
+)
+def test_the_engines_objection_is_the_contracts_fault(own: dict[str, Any], told: str) -> None:
+    with pytest.raises(AnalysisError, match=f"contract's parameters.*{told}"):
+        try_out(whole(**own))
+
+
+def test_good_parameters_are_tried_out_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
+    try_out(whole(max_depth=3, subsample=0.5, eta=0.1))
+    assert capfd.readouterr().out == ""
