@@ -128,7 +128,8 @@ class Teller:
             for happening in journey.watch():
                 if happening.kind == "round":
                     bar.update(training, completed=happening.round, total=happening.rounds, visible=True)
-                    continue
+                    if self._console.is_terminal:
+                        continue
                 if happening.kind == "state":
                     bar.update(training, visible=False)
                 self.say(happening.text, self._STYLES.get(happening.kind, "dim"))

@@ -24,6 +24,7 @@ _LOOK_EVERY_SECONDS = 0.25
 _STARTED_WITHIN_SECONDS = 30
 _OVER_WITHIN_SECONDS = 1800
 _OVER = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+_GANG_EVENTS = ("formed", "resumed", "lost", "stopping", "leaving", "published")
 _to_python = TypeDeserializer().deserialize
 
 
@@ -209,14 +210,14 @@ class Journey:
 
 
 def sentence_of(cause: str) -> str:
-    """The sentence for a person in a Cause: of a typed failure, or of the job that a failed `.sync` Task names."""
+    """The sentence for a person in a Cause: of a typed failure, a function's exception, or a failed `.sync` Task's job."""
     try:
         document = json.loads(cause)
     except ValueError:
         return cause
     if not isinstance(document, dict):
         return cause
-    return str(document.get("sentence") or document.get("StatusReason") or cause)
+    return str(document.get("sentence") or document.get("errorMessage") or document.get("StatusReason") or cause)
 
 
 def _from_log(message: str) -> Happening | None:
@@ -228,6 +229,13 @@ def _from_log(message: str) -> Happening | None:
         return None
     if line.get("event") == "round":
         return Happening("round", f"round {line['round']} of {line['rounds']}", line["round"], line["rounds"])
+    if line.get("event") in _GANG_EVENTS:
+        told = ", ".join(
+            f"{name} {line[name]}" for name in ("reason", "round", "seconds") if line.get(name) is not None
+        )
+        return Happening(
+            "member", f"gang {line.get('generation')}, member {line.get('member')} {line['event']}: {told}"
+        )
     text = line.get("message")
     return Happening("log", str(text)) if text else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -13,10 +14,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from spotline.failures import Failure
 from twin.cli.journey import sentence_of
 from twin.slack import message_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from rich.console import RenderableType
@@ -34,11 +37,12 @@ class StateVisit:
 
 @dataclass(frozen=True)
 class GangRun:
-    """One gang: where it ran and what became of it."""
+    """One gang: where it ran, what became of it, and why (None when it did what it was launched for)."""
 
     generation: int
     market: str
     outcome: str
+    why: str | None
 
 
 @dataclass(frozen=True)
@@ -77,20 +81,18 @@ class Outcome:
 
 def outcome_of(journey: Journey, slack_messages: list[dict[str, Any]], reclaims: int, seconds: float) -> Outcome:
     """Collect what a finished run left, through the calls that its user would make."""
-    description = journey.description()
+    description, history = journey.description(), journey.history()
     clean = journey.clean_manifest() or {}
     analysis = journey.analysis_manifest() or {}
     metrics = journey.result("metrics")
     return Outcome(
         status=description["status"],
         execution_arn=journey.execution_arn,
-        visits=tuple(visits_in(journey.history())),
+        visits=tuple(visits_in(history)),
         rows_read=clean.get("rows_read"),
         rows_clean=clean.get("rows_clean"),
         rows_rejected=clean.get("rows_rejected"),
-        gangs=tuple(
-            GangRun(int(gang["generation"]), gang["market"], gang.get("outcome", "open")) for gang in journey.gangs()
-        ),
+        gangs=tuple(gang_runs(journey.gangs(), history)),
         reclaims=reclaims,
         resumed_from_round=analysis.get("resumed_from"),
         metrics=json.loads(metrics)["metrics"] if metrics else None,
@@ -100,6 +102,19 @@ def outcome_of(journey: Journey, slack_messages: list[dict[str, Any]], reclaims:
         sentence=sentence_of(description["cause"]) if description.get("cause") else None,
         seconds=round(seconds, 2),
     )
+
+
+def gang_runs(records: list[dict[str, Any]], history: list[dict[str, Any]]) -> Iterator[GangRun]:
+    """The gangs of a run in order, each with the sentence of the typed failure that answered its Task."""
+    sentences: dict[str, str] = {}
+    for event in history:
+        cause = event.get("taskFailedEventDetails", {}).get("cause", "")
+        with contextlib.suppress(ValueError):
+            failure = Failure.from_cause(cause)
+            sentences[failure.job_id] = failure.sentence
+    for gang in records:
+        why = sentences.get(gang.get("job_id", ""))
+        yield GangRun(int(gang["generation"]), gang["market"], gang.get("outcome", "open"), why)
 
 
 def visits_in(history: list[dict[str, Any]]) -> list[StateVisit]:
@@ -147,7 +162,8 @@ def _facts(outcome: Outcome, report: str | None) -> Table:
             "rows", f"{outcome.rows_read} read = {outcome.rows_clean} clean + {outcome.rows_rejected} rejected"
         )
     for gang in outcome.gangs:
-        table.add_row(f"gang {gang.generation}", f"{gang.market}: {gang.outcome}")
+        why = f" ({gang.why})" if gang.why else ""
+        table.add_row(f"gang {gang.generation}", f"{gang.market}: {gang.outcome}{why}")
     if outcome.reclaims:
         table.add_row("reclaims", f"{outcome.reclaims}; training went on from round {outcome.resumed_from_round}")
     for name, value in quality_of(outcome.metrics):
