@@ -240,5 +240,9 @@ def _from_log(message: str) -> Happening | None:
     return Happening("log", str(text)) if text else None
 
 
+def _short(fact: object) -> str:
+    return f"{fact:.1f}" if isinstance(fact, float) else str(fact)
+
+
 def _item(item: dict[str, Any]) -> dict[str, Any]:
     return {name: _to_python(value) for name, value in item.items()}
