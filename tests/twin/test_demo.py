@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+
+from benchmarks.demo import proportional_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 SPOTLINE = Path(sys.executable).with_name("spotline")
@@ -126,23 +127,8 @@ def test_all_processes_together_stay_within_2_gb() -> None:
     )
     most = 0
     while process.poll() is None:
-        most = max(most, _proportional_bytes(process.pid))
+        most = max(most, proportional_bytes(process.pid))
         time.sleep(0.2)
     # Then its processes never had more than 2 GB among them; a page that several share counts once
     assert process.returncode == 0
     assert 0 < most <= 2_000_000_000
-
-
-def _proportional_bytes(pid: int) -> int:
-    total = 0
-    try:
-        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0
-    for process in processes:
-        try:
-            memory = process.memory_full_info()
-        except psutil.Error:
-            continue
-        total += getattr(memory, "pss", memory.uss)
-    return total
