@@ -55,7 +55,7 @@ format: setup ## Put the code into the project's format.
 
 .PHONY: soak
 soak: setup ## The full counts; writes commit, seeds, durations and outcomes into docs/.
-	$(PYTEST) -m soak --timeout 7200
+	HYPOTHESIS_PROFILE=soak $(PYTEST) -m soak --timeout 7200
 
 .PHONY: lock
 lock: setup ## Pin every dependency by hash again (requirements/*.txt), naming no registry.
