@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from preprocess.columns import Reader, choose_reader, dtype
+from preprocess.columns import choose_reader, dtype
+from preprocess.cutting import Block, cut_records
 from preprocess.decoding import original
 from preprocess.exact import Judge
 from preprocess.records import COMMENT, ODD, REGULAR, Records, find_records
@@ -22,14 +23,12 @@ from preprocess.uniqueness import RECORD, key_columns, rules
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from preprocess.cutting import Block, Positions
+    from preprocess.cutting import Positions
     from preprocess.grammar import Grammar
     from preprocess.header import Header
     from preprocess.uniqueness import Rule
     from spotline.contracts import Contract
     from spotline.contracts.cells import Judgement
-
-_SAMPLE_ROWS = 5_000
 
 
 @dataclass(frozen=True)
@@ -75,49 +74,55 @@ class BlockReader:
         self._width = len(header.columns)
         self._names = [name if name is not None else f"\0{index}" for index, name in enumerate(header.columns)]
         self._wanted = [index for index, name in enumerate(header.columns) if name is not None]
-        self._fields = contract.fields
         self._rules = rules(contract)
         self._judges = {field.name: Judge(field) for field in contract.fields}
         self._schema = pl.Schema({field.name: dtype(field) for field in contract.fields})
-        self._sample = self._strings(self._sampled(sample))
-        for field in contract.fields:
-            cells = self._sample[field.name]
+        self._sample = self._sampled(sample)
+        for name, judge in self._judges.items():
+            cells = self._sample[name]
             if cells.n_unique() <= len(cells) // 4:
-                self._judges[field.name].judge(cells.unique(maintain_order=True).to_list())
+                judge.judge(cells.unique(maintain_order=True).to_list())
+        self._readers = [choose_reader(judge.field, judge, self._sample[name]) for name, judge in self._judges.items()]
 
     def many(self, limit: int) -> list[str]:
         """The fields that have more than so many spellings in the first rows already."""
-        return [field.name for field in self._fields if self._sample[field.name].n_unique() > limit]
+        return [cells.name for cells in self._sample if cells.n_unique() > limit]
 
-    def read(self, block: Block, duplicates: Sequence[tuple[int, Rule]] = ()) -> Judged:
-        """Judge a block; `duplicates` are records, by their number in it, that are known to repeat a key."""
-        readers = [choose_reader(field, self._judges[field.name], self._sample[field.name]) for field in self._fields]
+    def read(self, block: Block, duplicates: Sequence[tuple[int, Rule]] | None = None) -> Judged:
+        """Judge a block.
+
+        `duplicates` are the records, by their number in it, that repeat a key; None while that is not known, and the keys are wanted.
+        """
         records = find_records(block, self._grammar, self._width)
-        quick = self._read_quickly(records, readers)
+        quick = self._read_quickly(records)
         if quick is None:
             records = find_records(block, self._grammar, self._width, thorough=True)
-            quick = self._read_quickly(records, readers)
+            quick = self._read_quickly(records)
         if quick is None:
             records.states[records.states == REGULAR] = ODD
-            quick = self._read_quickly(records, readers)
+            quick = self._read_quickly(records)
         if quick is None:
             raise AssertionError("no record is regular, and polars does not read them")
         return self._settle(block, records, *quick, duplicates)
 
-    def _read_quickly(self, records: Records, readers: list[Reader]) -> tuple[pl.DataFrame, pl.DataFrame] | None:
+    def _read_quickly(self, records: Records) -> tuple[pl.DataFrame, pl.DataFrame] | None:
         """Values, and where they are certain, a row a regular record; None when polars balks."""
         regular = np.flatnonzero(records.states == REGULAR)
         if not len(regular):
             return pl.DataFrame(schema=self._schema), pl.DataFrame(schema=dict.fromkeys(self._schema, pl.Boolean()))
-        frame = self._parse(records.join(regular), len(regular), {each.field.name: each.read_as for each in readers})
+        types = {reader.field.name: reader.read_as for reader in self._readers}
+        frame = self._parse(records.join(regular), len(regular), types)
         if frame is None:
             return None
-        readings = [(reader.field.name, reader.read(frame[reader.field.name])) for reader in readers]
+        readings = [(reader.field.name, reader.read(frame[reader.field.name])) for reader in self._readers]
         values = pl.DataFrame([reading.values.alias(name) for name, reading in readings])
         return values, pl.DataFrame([reading.certain.alias(name) for name, reading in readings])
 
     def _parse(self, text: bytes, height: int, types: dict[str, pl.DataType]) -> pl.DataFrame | None:
-        """Regular records through polars' CSV parser; None when it does not find the records that are there."""
+        """Regular records through polars' CSV parser, as text but for some `types`.
+
+        None when it does not find the records that are there.
+        """
         schema = {name: types.get(name, pl.String()) for name in self._names}
         try:
             frame = pl.read_csv(
@@ -141,7 +146,7 @@ class BlockReader:
         records: Records,
         rows: pl.DataFrame,
         certain: pl.DataFrame,
-        duplicates: Sequence[tuple[int, Rule]],
+        duplicates: Sequence[tuple[int, Rule]] | None,
     ) -> Judged:
         """Put the quick values, the law's and the rejects together."""
         regular = np.flatnonzero(records.states == REGULAR)
@@ -161,7 +166,7 @@ class BlockReader:
             at, order = at[sorting], order[sorting]
         numbers = np.cumsum(records.states != COMMENT) - 1
         keys = []
-        if duplicates:
+        if duplicates is not None:
             self._reject_duplicates(records, duplicates, rejected)
         elif self._rules:
             judged = pl.concat(pieces, rechunk=True)[order]
@@ -183,7 +188,7 @@ class BlockReader:
         self, records: Records, rows: Positions, quick: pl.DataFrame, certain: pl.DataFrame, rejected: _Rejects
     ) -> pl.DataFrame:
         """The values of regular records with doubtful cells; the law judges those cells."""
-        texts = self._parse(records.join(rows), len(rows), {name: pl.String() for name in self._schema.names()})
+        texts = self._parse(records.join(rows), len(rows), {})
         if texts is None:
             texts = self._strings([self._grammar.split(records.record(row)) for row in rows.tolist()])
         columns = []
@@ -236,17 +241,14 @@ class BlockReader:
         lines = records.lines_before(records.starts[rows])
         return RejectedRows(numbers[rows], lines, offsets, raws, [rejected.reasons[row] for row in rows.tolist()])
 
-    def _sampled(self, sample: bytes) -> list[list[bytes]]:
-        found: list[list[bytes]] = []
-        at = 0
-        while at < len(sample) and len(found) < _SAMPLE_ROWS:
-            record = self._grammar.next_record(sample, at, at_end=False)
-            if record is None:
-                break
-            if record.code is None and len(cells := self._grammar.split(sample[at : record.end])) == self._width:
-                found.append(cells)
-            at = record.end
-        return found
+    def _sampled(self, text: bytes) -> pl.DataFrame:
+        """The regular records at the beginning of the data, as raw cells."""
+        end, cuts, quotes, escaped = cut_records(text, False, self._grammar)
+        block = Block(0, 0, text[:end], tuple(cuts), quotes, escaped)
+        records = find_records(block, self._grammar, self._width, thorough=True)
+        regular = np.flatnonzero(records.states == REGULAR)
+        frame = self._parse(records.join(regular), len(regular), {}) if len(regular) else None
+        return self._strings([]) if frame is None else frame.select(self._schema.names())
 
     def _strings(self, rows: Sequence[Sequence[bytes]]) -> pl.DataFrame:
         """Raw cells as text, the contract's columns only."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from preprocess import s3
-from preprocess.job import Job, user_metadata
+from preprocess.job import Job, Options, user_metadata
 from preprocess.progress import Progress
 from preprocess.refusals import Misconfigured
 from spotline import layout
@@ -34,6 +34,7 @@ class Settings:
     source_version_id: str
     intermediate_bucket: str
     aws_batch_job_id: str
+    preprocess_workers: int = 2  # as many as the job has processors, which a container on EC2 cannot tell
 
 
 def run(environ: Mapping[str, str]) -> None:
@@ -65,8 +66,15 @@ def run(environ: Mapping[str, str]) -> None:
     folder = f"{layout.parent_job_id(settings.aws_batch_job_id)}/"
     output = s3.S3Output(client, settings.intermediate_bucket, prefix + folder)
     log.info("reading %s, version %s, %d bytes", source.name, settings.source_version_id, source.size)
+    options = Options(workers=settings.preprocess_workers)
     manifest = Job(
-        source, contract, output, Progress(source.size), contract_path="../contract.json", prefix=folder
+        source,
+        contract,
+        output,
+        Progress(source.size),
+        contract_path="../contract.json",
+        prefix=folder,
+        options=options,
     ).run()
     location = objects.location(layout.MANIFEST)
     with s3.explained(location, "written"):

@@ -79,7 +79,7 @@ def choose_reader(field: Field, judge: Judge, sample: pl.Series) -> Reader:
     field
         The field.
     judge
-        Knows the spellings met so far; more are learned as blocks go by.
+        Knows the spellings met so far, and more as blocks go by.
     sample
         Raw cells from the beginning of the file.
     """
@@ -105,17 +105,16 @@ def _share(sample: pl.Series, true: pl.Series) -> float:
 def _spelling_reader(field: Field, judge: Judge) -> Reader:
     """Looks each raw spelling up among those that the law has judged already."""
     kind = dtype(field)
-    known = judge.spellings()
-    missing = [raw for raw, value in known.items() if value is None]
-    clean = {raw: value for raw, value in known.items() if value is not None}
-    spellings = pl.Series(list(clean), dtype=pl.String)
-    meanings = pl.Series(list(clean.values()), dtype=kind)
 
     def read(cells: pl.Series) -> Reading:
+        known = judge.spellings()
+        missing = [raw for raw, value in known.items() if value is None]
+        clean = {raw: value for raw, value in known.items() if value is not None}
         if not clean:
             values = pl.Series([None], dtype=kind).new_from_index(0, len(cells))
         else:
-            values = cells.replace_strict(spellings, meanings, default=None, return_dtype=kind)
+            meanings = pl.Series(list(clean.values()), dtype=kind)
+            values = cells.replace_strict(pl.Series(list(clean)), meanings, default=None, return_dtype=kind)
         certain = values.is_not_null()
         return Reading(values, certain | cells.is_in(missing) if missing and not certain.all() else certain)
 

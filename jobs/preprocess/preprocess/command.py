@@ -62,8 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="the CSV file (.gz and .zst too)")
     parser.add_argument("--contract", type=Path, required=True, metavar="FILE", help="the contract (JSON)")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for everything that is made")
+    parser.add_argument("--cleaned-csv", action="store_true", help="write the clean rows to DIR/cleaned.csv too")
     parser.add_argument(
-        "--block-mb", type=float, default=16, help="megabytes judged at once by each worker (default: 16)"
+        "--block-mb", type=float, default=12, help="megabytes judged at once by each worker (default: 12)"
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2, help="threads (default: one a processor)")
     return parser
@@ -96,7 +97,11 @@ def _run_locally(options: argparse.Namespace) -> int:
     objects.delete(MANIFEST)  # what an earlier run left looks finished only as long as nothing is written over it
     output.write(CONTRACT, body)
     progress = Progress(source.size, sys.stderr if sys.stderr.isatty() else None)
-    work = Options(block_bytes=max(1, int(options.block_mb * (1 << 20))), workers=max(1, options.workers))
+    work = Options(
+        block_bytes=max(1, int(options.block_mb * (1 << 20))),
+        workers=max(1, options.workers),
+        cleaned=output if options.cleaned_csv else None,
+    )
     try:
         manifest = Job(source, contract, output, progress, contract_path=CONTRACT, options=work).run()
     finally:

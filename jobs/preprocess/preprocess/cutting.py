@@ -183,18 +183,24 @@ def _misplaced(buffer: bytes, quotes: Positions, grammar: Grammar) -> tuple[Posi
     """Which quotes cannot be what their turn makes them: when those with even numbers open, and when those with odd ones do."""
     array = np.frombuffer(buffer, np.uint8)
     delimiter = grammar.delimiter[0]
-    before = array[np.maximum(quotes - 1, 0)]
-    after = array[np.minimum(quotes + 1, len(array) - 1)]
+    before = array[quotes - 1]  # wraps around for a quote at 0, which opens whatever stands before
+    after = array.take(quotes + 1, mode="clip")
     opens = (before == delimiter) | (before == NEWLINE)
     closes = (after == delimiter) | (after == NEWLINE) | (after == RETURN)
-    opens[0] |= quotes[0] == 0
+    if quotes[0] == 0:
+        opens[0] = True
     closes[-1] |= quotes[-1] == len(array) - 1
     if grammar.double_quote:
-        doubled = np.diff(quotes) == 1
+        doubled = quotes[1:] - quotes[:-1] == 1
         opens[1:] |= doubled
         closes[:-1] |= doubled
-    even = np.arange(len(quotes)) & 1 == 0
-    return np.flatnonzero(~np.where(even, opens, closes)), np.flatnonzero(~np.where(even, closes, opens))
+    wrong = np.empty(len(quotes), bool)
+    found = []
+    for first in (0, 1):
+        wrong[first::2] = ~opens[first::2]
+        wrong[1 - first :: 2] = ~closes[1 - first :: 2]
+        found.append(np.flatnonzero(wrong))
+    return found[0], found[1]
 
 
 def _last_newline(buffer: bytes, quotes: Positions, first: int, last: int, start: int, limit: int) -> int:

@@ -6,8 +6,6 @@ import codecs
 import io
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-import pyarrow as pa
-
 from preprocess.refusals import DataRefused
 
 if TYPE_CHECKING:
@@ -158,6 +156,8 @@ class _Decompressed:
         self._stream = stream
         self._source = source
         self._compression = compression
+        import pyarrow as pa  # noqa: PLC0415  takes a quarter of a second, for compressed files only
+
         self._arrow = pa.CompressedInputStream(pa.PythonFile(_Readable(stream), mode="r"), compression)
         self._count = 0
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from preprocess import quality, shards
+from preprocess import cleaned, quality, shards
 from preprocess.blocks import BlockReader, Outcome
 from preprocess.cutting import Block, Cutter
 from preprocess.decoding import Text, original
@@ -27,7 +27,7 @@ from spotline.manifests import CleanManifest, RejectedPart, Shard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from preprocess.outputs import Output
+    from preprocess.outputs import Folder, Output
     from preprocess.progress import Progress
     from preprocess.sources import Source
     from spotline.contracts import Contract
@@ -45,11 +45,13 @@ _REJECTED_BYTES = 16 << 20
 class Options:
     """How to work; none of it changes a value.
 
-    `block_bytes` of text are judged at once by each of `workers` threads, and become a shard.
+    `block_bytes` of text are judged at once by each of `workers` threads, and become a shard. `cleaned` is the folder that the clean
+    rows go to as CSV too, for those who ask for it.
     """
 
-    block_bytes: int = 16 << 20
+    block_bytes: int = 12 << 20
     workers: int = 2
+    cleaned: Folder | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class _Written:
     outcome: Outcome
     shards: list[Shard]
     summary: Summary
+    csv: bytes
 
 
 class Job:
@@ -148,8 +151,10 @@ class Job:
             head[header.size :],
             header.size,
             Grammar(self._contract.dialect),
-            self._options.block_bytes,
+            self._block_bytes(text),
         )
+        if self._options.cleaned:
+            self._options.cleaned.write(cleaned.PATH, cleaned.header(self._contract))
         position = _Position(header, text, head)
         for judged in self._judge(blocks, reader, self._statistics, keys, duplicates):
             self._take(judged, position)
@@ -160,6 +165,14 @@ class Job:
     def _expected_bytes(self) -> int:
         """About how long the file's text is: compressed, CSV is about a fifth."""
         return self._source.size * 5
+
+    def _block_bytes(self, text: Text) -> int:
+        """The size of a block that makes all of a file's shards about equal: no member of a gang gets a small rest."""
+        most = self._options.block_bytes
+        if text.compression is not None or text.encoding != "utf-8" or self._source.size <= most:
+            return most
+        blocks = -(-self._source.size // most)
+        return min(most, -(-self._source.size // blocks) + most // 256)  # each ends up to a record before
 
     def _stride(self, text: Text, sample: bytes) -> int:
         """One row in so many for the sample of the statistics, from the file's size."""
@@ -178,7 +191,7 @@ class Job:
         """The blocks' outcomes in order, judged by threads: polars, Arrow and NumPy leave the interpreter's lock alone."""
 
         def work(block: Block) -> _Written:
-            outcome, rows, found = reader.read(block, duplicates.of(block.number) if duplicates else ())
+            outcome, rows, found = reader.read(block, duplicates.of(block.number) if duplicates else None)
             if keys is not None:
                 keys.add(block.number, found)
             summary = statistics.summarise(rows)
@@ -186,7 +199,8 @@ class Job:
             for shard, body in shards.encode(block.number, rows):
                 self._output.write(shard.path, body)
                 written.append(shard)
-            return _Written(outcome, written, summary)
+            csv = cleaned.encode(rows, self._contract) if self._options.cleaned else b""
+            return _Written(outcome, written, summary, csv)
 
         waiting: deque[Future[_Written]] = deque()
         with ThreadPoolExecutor(self._options.workers, thread_name_prefix="block") as pool:
@@ -218,6 +232,8 @@ class Job:
         tally.lines = position.line - 1
         tally.size = position.offset
         self._shards += judged.shards
+        if self._options.cleaned:
+            self._options.cleaned.append(cleaned.PATH, judged.csv)
         if self._statistics is not None:
             self._statistics.add(judged.summary)
         if outcome.records != outcome.clean + len(outcome.rejected):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from preprocess.refusals import Misconfigured
 
@@ -29,10 +29,18 @@ class Folder:
 
     def write(self, path: str, body: bytes) -> None:
         """See `Output.write`."""
+        self._put(path, body, "wb")
+
+    def append(self, path: str, body: bytes) -> None:
+        """Write behind what lies there."""
+        self._put(path, body, "ab")
+
+    def _put(self, path: str, body: bytes, mode: Literal["wb", "ab"]) -> None:
         target = self._root / path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(body)
+            with target.open(mode) as file:
+                file.write(body)
         except OSError as cause:
             raise Misconfigured(f"{target}: {_advice(cause)}") from cause
 

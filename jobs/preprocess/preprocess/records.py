@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
+import polars as pl
 
 from preprocess.cutting import NEWLINE, Block, Positions, count, find, newlines_only
 from preprocess.rejected import BLANK_ROW, ENCODING, FIELD_COUNT, NUL, Reason
@@ -22,6 +22,8 @@ REGULAR = 0
 ODD = 1  # well-formed, with escapes: only the grammar can split it
 COMMENT = 2
 MALFORMED = 3
+
+_PIECE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -144,28 +146,38 @@ def _is_regular(records: Records, block: Block, grammar: Grammar, width: int) ->
 
 def _count_delimiters(array: npt.NDArray[np.uint8], quotes: Positions, delimiter: int) -> int:
     """How many delimiters stand outside quotes."""
-    total = count(array, delimiter)
     if not len(quotes):
-        return total
-    opening = quotes[0::2]
-    lengths = quotes[1::2] - opening
+        return count(array, delimiter)
+    opening, lengths = quotes[0::2], quotes[1::2] - quotes[0::2]
+    if int(lengths.sum()) * 4 > len(array):
+        return _count_outside(array, quotes, delimiter)
     before = np.cumsum(lengths) - lengths
     inside = np.repeat(opening - before, lengths) + np.arange(int(lengths.sum()))
-    return total - int(np.count_nonzero(array[inside] == delimiter))
+    return count(array, delimiter) - int(np.count_nonzero(array[inside] == delimiter))
+
+
+def _count_outside(array: npt.NDArray[np.uint8], quotes: Positions, delimiter: int) -> int:
+    """The same where much is quoted: a running parity of quotes over pieces of the text, so that memory stays flat."""
+    total = parity = 0
+    edges = np.searchsorted(quotes, np.arange(0, len(array) + _PIECE, _PIECE))
+    for number, start in enumerate(range(0, len(array), _PIECE)):
+        piece = array[start : start + _PIECE]
+        turns = np.zeros(len(piece), np.uint8)
+        here = quotes[edges[number] : edges[number + 1]] - start
+        turns[here] = 1
+        inside = np.cumsum(turns, dtype=np.uint8)  # wraps around at 256, which is even
+        total += int(np.count_nonzero((piece == delimiter) & (inside & 1 == parity)))
+        parity = (parity + len(here)) & 1
+    return total
 
 
 def _is_utf8(text: bytes) -> bool:
-    """Whether all of it is, at the speed of Arrow's validation."""
-    if len(text) >= 2**31:
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            return False
+    """Whether all of it is; polars validates many bytes at a time, and most text is ASCII anyway."""
+    if text.isascii():
         return True
-    bounds = pa.py_buffer(np.array([0, len(text)], np.int32).tobytes())
     try:
-        pa.StringArray.from_buffers(1, bounds, pa.py_buffer(text)).validate(full=True)
-    except pa.ArrowInvalid:
+        pl.Series([text], dtype=pl.Binary).cast(pl.String)
+    except pl.exceptions.PolarsError:
         return False
     return True
 

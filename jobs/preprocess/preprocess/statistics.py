@@ -8,6 +8,7 @@ every n-th row. Files of up to `SAMPLE_ROWS` rows are their own sample. Memory d
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 FEW = 4096
 SAMPLE_ROWS = 50_000
 
+_COUNT = "\0count"  # no field is called so
 _SMALLEST = 2048  # hashes kept: the relative error of an estimate is about 1 / sqrt of it
 _TOP = 10
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -94,41 +96,28 @@ class Statistics:
 
     def summarise(self, rows: pl.DataFrame) -> Summary:
         """Summarise a block's clean rows; any thread may."""
-        wanted = []
-        for name, column in self._columns.items():
-            cell = pl.col(name)
-            kind = column.field.type
-            ordered = cell.cast(pl.String) if rows.schema[name] == pl.Enum else cell
-            wanted += [cell.null_count().alias(f"{name}\0missing"), ordered.min().alias(f"{name}\0min")]
-            wanted.append(ordered.max().alias(f"{name}\0max"))
-            if kind in _WITH_MEAN:
-                wanted += [cell.mean().alias(f"{name}\0mean"), cell.var(ddof=0).alias(f"{name}\0var")]
-        found = rows.select(wanted).row(0, named=True)
-        summaries = {name: self._summarise(name, rows[name], found) for name in self._columns}
+        summaries = {name: self._summarise(column, rows[name]) for name, column in self._columns.items()}
         return Summary(rows.height, summaries, rows.gather_every(self._stride))
 
-    def _summarise(self, name: str, cells: pl.Series, found: Mapping[str, Any]) -> ColumnSummary:
-        column = self._columns[name]
-        missing = int(found[f"{name}\0missing"])
-        counts = None
-        if column.counts is not None:
-            counted = _counted(cells.drop_nulls())
-            if len(counted) <= FEW:
-                counts = counted
+    def _summarise(self, column: _Column, cells: pl.Series) -> ColumnSummary:
+        missing = cells.null_count()
+        present = cells.drop_nulls() if missing else cells
+        counts = _counted(present) if column.counts is not None else None
+        if counts is not None and len(counts) > FEW:
+            counts = None
         hashes = np.zeros(0, np.uint64)
         if counts is None:
-            hashed: Hashes = (cells.drop_nulls() if missing else cells).hash().to_numpy()
+            minimum, maximum = present.min(), present.max()
+            hashed: Hashes = present.hash().to_numpy()
             kept = column.hashes
             hashes = _smallest(hashed if len(kept) < _SMALLEST else hashed[hashed < kept[-1]])
-        return ColumnSummary(
-            missing,
-            found[f"{name}\0min"],
-            found[f"{name}\0max"],
-            found.get(f"{name}\0mean") or 0.0,
-            (found.get(f"{name}\0var") or 0.0) * (len(cells) - missing),
-            counts,
-            hashes,
-        )
+        else:
+            minimum, maximum = min(counts, default=None), max(counts, default=None)
+        mean = squares = 0.0
+        if column.field.type in _WITH_MEAN and len(present):
+            mean = float(present.mean())  # type: ignore[arg-type]
+            squares = float(present.var(ddof=0)) * len(present)  # type: ignore[arg-type]
+        return ColumnSummary(missing, minimum, maximum, mean, squares, counts, hashes)
 
     def add(self, summary: Summary) -> None:
         """Merge the next block; one thread does, in the blocks' order."""
@@ -175,12 +164,12 @@ class Statistics:
 
     def _top(self, column: _Column, cells: pl.Series | None) -> dict[str, Any]:
         if column.counts is not None:
-            counts = column.counts
+            ranked = heapq.nsmallest(_TOP, column.counts.items(), key=lambda item: (-item[1], item[0]))
         elif cells is not None:
-            counts = _counted(cells)
+            counted = cells.value_counts(sort=False, name=_COUNT)
+            ranked = counted.sort(_COUNT, cells.name, descending=[True, False]).head(_TOP).rows()
         else:
             return {}
-        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_TOP]
         scale = 1 if column.counts is not None else self._stride
         top = [{"value": plain(value), "count": count * scale} for value, count in ranked]
         return {"top": top, "top_is_estimated": True} if scale > 1 else {"top": top}
@@ -188,7 +177,7 @@ class Statistics:
 
 def _counted(cells: pl.Series) -> dict[Any, int]:
     """How often each value occurs."""
-    values, counts = cells.value_counts(sort=False, name="\0count")
+    values, counts = cells.value_counts(sort=False, name=_COUNT)
     return dict(zip(values.to_list(), counts.to_list(), strict=True))
 
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-import pyarrow as pa
 
 from preprocess.refusals import Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
+
+    import pyarrow as pa
 
     from spotline.contracts import Contract
 
@@ -83,6 +84,8 @@ class Spill:
 
     def read(self, partition: int) -> pl.DataFrame | None:
         """All rows of a partition, in no order; None when there are none."""
+        import pyarrow as pa  # noqa: PLC0415  takes a quarter of a second, for contracts with keys only
+
         tables = [*self._stored(partition), *self._waiting[partition]]
         if not tables:
             return None
@@ -94,6 +97,8 @@ class Spill:
         return len(self._waiting)
 
     def _flush(self) -> None:
+        import pyarrow as pa  # noqa: PLC0415  takes a quarter of a second, for contracts with keys only
+
         for partition, tables in enumerate(self._waiting):
             if not tables:
                 continue
@@ -110,6 +115,8 @@ class Spill:
         self._bytes = 0
 
     def _stored(self, partition: int) -> Iterator[pa.Table]:
+        import pyarrow as pa  # noqa: PLC0415  takes a quarter of a second, for contracts with keys only
+
         path = self._path(partition)
         if not path.exists():
             return

@@ -1,0 +1,215 @@
+"""How fast, and in how much memory, preprocess cleans a dirty file, against single engines that do the same work.
+
+    python benchmarks/preprocess.py --megabytes 1000 --rounds 3            # prints the table
+    python benchmarks/preprocess.py --megabytes 200 1000 --rounds 5 --write  # and puts it into docs/benchmarks.md
+
+Programs run one after another, interleaved, each in a process of its own, so that a slow minute of the machine hits all of them. The
+clean rows of each are compared with ours, value by value. A figure is the median of the rounds; memory is the largest resident set.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+import polars as pl
+import psutil
+
+HERE = Path(__file__).parent
+RIVALS = ("polars_streaming", "duckdb_sql", "pyarrow_kernels", "pandas_chunks")
+VARIANTS = ("quoted", "crlf", "gzip", "broken")
+OURS = "preprocess"
+FLOOR = "floor"
+TITLES = {
+    OURS: "**preprocess**",
+    FLOOR: "floor: polars' all-string parse of the same blocks",
+    "quoted": "preprocess, every cell quoted",
+    "crlf": "preprocess, CRLF",
+    "gzip": "preprocess, gzip",
+    "broken": "preprocess, 1% broken lines",
+}
+DOCUMENT = HERE.parent / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- preprocess: begin -->", "<!-- preprocess: end -->"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one program."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_megabytes: float
+    rows_clean: int
+    rows_rejected: int
+
+
+def main() -> None:
+    """Make the data, run everything, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[1000])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rivals", nargs="*", default=list(RIVALS), choices=RIVALS)
+    parser.add_argument(
+        "--variants", nargs="*", default=list(VARIANTS), choices=VARIANTS, help="of our own rows besides"
+    )
+    parser.add_argument("--folder", type=Path, help="keeps the data for the next time (default: a temporary one)")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT.name}")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        tables = [measure(folder, size, options.rounds, options.rivals, options.variants) for size in options.megabytes]
+    report = "\n\n".join([_machine(options.rounds), *tables])
+    print(report)
+    if options.write:
+        _write(report)
+
+
+def measure(folder: Path, megabytes: int, rounds: int, rivals: list[str], variants: list[str]) -> str:
+    """One size: every program on the plain file, and ours on its variants."""
+    source = _data(folder, megabytes, "plain")
+    others = {variant: _data(folder, megabytes, variant) for variant in variants}
+    runs: dict[str, list[Run]] = defaultdict(list)
+    with tempfile.TemporaryDirectory(dir=folder) as ours:
+        for turn in range(rounds):
+            for name in (OURS, *rivals, FLOOR):
+                runs[name].append(_run(name, source, folder, ours=Path(ours) if turn == 0 else None))
+            for variant, path in others.items():
+                runs[variant].append(_run(OURS, path, folder))
+    return _table(megabytes, runs)
+
+
+def _data(folder: Path, megabytes: int, variant: str) -> Path:
+    path = folder / f"{variant}-{megabytes}.csv"
+    if variant == "gzip":
+        path = path.with_suffix(".csv.gz")
+        if not path.exists():
+            plain = _data(folder, megabytes, "plain")
+            with path.open("wb") as file:
+                subprocess.run(["gzip", "--fast", "--stdout", str(plain)], stdout=file, check=True)
+    elif not path.exists():
+        program = [sys.executable, str(HERE / "preprocess_data.py"), str(path), "--variant", variant]
+        subprocess.run([*program, "--megabytes", str(megabytes)], check=True)
+    return path
+
+
+def _run(name: str, source: Path, folder: Path, *, ours: Path | None = None) -> Run:
+    """Run one program in a folder of its own, and compare its clean rows with ours if they are given."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        output = ours if name == OURS and ours is not None else Path(place)
+        program = [sys.executable, str(HERE / "preprocess_rivals" / f"{name}.py"), str(source), str(output)]
+        if name == OURS:
+            contract = source.parent / f"{source.name.split('.')[0].replace('gzip', 'plain')}.contract.json"
+            program = [sys.executable, "-m", "preprocess", "--input", str(source), "--output", str(output)]
+            program += ["--contract", str(contract)]
+        told = Path(place) / "told"
+        with told.open("wb") as file:
+            began = time.monotonic()
+            process = subprocess.Popen(program, stdout=file, stderr=subprocess.STDOUT)
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.monotonic() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"{name} failed: {told.read_text()[-2000:]}")
+        document = (output / "manifest.json").read_text() if name == OURS else told.read_text().splitlines()[-1]
+        counts = json.loads(document)
+        if name in RIVALS and ours is not None:
+            with ProcessPoolExecutor(
+                1, mp_context=get_context("spawn")
+            ) as apart:  # a child's peak begins at its parent's size
+                apart.submit(_compare, name, output, ours).result()
+    run = Run(
+        counts.get("seconds", seconds),
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss / 1024 * (1 if sys.platform == "linux" else 1 / 1024),
+        counts["rows_clean"],
+        counts["rows_rejected"],
+    )
+    sys.stderr.write(
+        f"{name:18} {source.name:20} {run.seconds:7.2f} s {run.cpu_seconds:7.2f} CPU s {run.peak_megabytes:6.0f} MB\n"
+    )
+    return run
+
+
+def _compare(name: str, theirs: Path, ours: Path) -> None:
+    """Fail unless a rival's clean rows are ours, value by value (by id, because some rivals lose the order)."""
+    pattern = theirs / ("clean=true/*.parquet" if name == "duckdb_sql" else "clean.parquet")
+    manifest = json.loads((ours / "manifest.json").read_text())
+    mine = _plain(pl.scan_parquet([ours / shard["path"] for shard in manifest["shards"]]))
+    other = _plain(pl.scan_parquet(pattern, hive_partitioning=False))
+    for column in mine.columns:
+        if not mine[column].equals(other[column], null_equal=True):
+            raise AssertionError(f"{name}: its clean rows differ from ours in {column}")
+
+
+def _plain(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Clean rows with the types that all engines share."""
+    columns = [
+        pl.col("id", "sensor", "note"),
+        pl.col("status", "country").cast(pl.String),
+        pl.col("ts").dt.replace_time_zone(None).cast(pl.Datetime("us")),
+        pl.col("qty", "count").cast(pl.Int64),
+        pl.col("price", "temp", "lat"),
+        pl.col("flag"),
+    ]
+    return rows.select(columns).sort("id").collect()
+
+
+def _table(megabytes: int, runs: dict[str, list[Run]]) -> str:
+    """The figures of one size as Markdown."""
+    ours = _median(runs[OURS])
+    floor = _median(runs[FLOOR]) if FLOOR in runs else None
+    lines = [
+        f"### {megabytes} MB",
+        "| program | seconds | against ours | CPU seconds | peak RSS, MB | clean rows | rejected |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, measured in runs.items():
+        seconds = _median(measured)
+        cpu = statistics.median(run.cpu_seconds for run in measured)
+        peak = max(run.peak_megabytes for run in measured)
+        label = TITLES.get(name, name)
+        lines.append(
+            f"| {label} | {seconds:.2f} | {seconds / ours:.2f} | {cpu:.1f} | {peak:.0f} | {measured[0].rows_clean:,}"
+            f" | {measured[0].rows_rejected:,} |"
+        )
+    if floor is not None:
+        best = min((_median(runs[name]) for name in RIVALS if name in runs), default=None)
+        sentence = f"Ours takes {ours / floor:.2f} times the floor"
+        lines += ["", f"{sentence}{'' if best is None else f', and the best rival {best / ours:.2f} times ours'}."]
+    return "\n".join(lines)
+
+
+def _median(runs: list[Run]) -> float:
+    return statistics.median(run.seconds for run in runs)
+
+
+def _machine(rounds: int) -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in ("polars", "duckdb", "pyarrow", "pandas"))
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"Measured by `benchmarks/preprocess.py`, {rounds} interleaved rounds, medians; {os.cpu_count()} cores, {memory:.0f} GiB,"
+        f" {platform.system()} {platform.machine()}, Python {platform.python_version()}, {versions}."
+    )
+
+
+def _write(report: str) -> None:
+    """Put the report between its marks in the document."""
+    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{report}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

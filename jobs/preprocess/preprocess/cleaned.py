@@ -1,0 +1,74 @@
+"""`cleaned.csv`: the clean rows as CSV again, written so that the contract reads the same values from it."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from spotline.contracts import FieldType
+from spotline.contracts.cells import is_utc
+
+if TYPE_CHECKING:
+    from spotline.contracts import Contract, Field
+
+PATH = "cleaned.csv"
+
+_DEFAULT_FORMATS = {
+    FieldType.DATE: "%Y-%m-%d",
+    FieldType.TIME: "%H:%M:%S",
+    FieldType.DATETIME: "%Y-%m-%dT%H:%M:%S%.fZ",
+    FieldType.YEARMONTH: "%Y-%m",
+}
+
+
+def header(contract: Contract) -> bytes:
+    """The first line, or nothing when the contract's files have none."""
+    return _csv(pl.DataFrame(schema=dict.fromkeys(contract.names, pl.String)), contract, header=contract.dialect.header)
+
+
+def encode(rows: pl.DataFrame, contract: Contract) -> bytes:
+    """Clean rows as lines of CSV."""
+    return _csv(rows.select(_text(field).alias(field.name) for field in contract.fields), contract, header=False)
+
+
+def _csv(rows: pl.DataFrame, contract: Contract, *, header: bool) -> bytes:
+    buffer = io.BytesIO()
+    rows.write_csv(
+        buffer,
+        include_header=header,
+        separator=contract.dialect.delimiter,
+        quote_char=contract.dialect.quote or '"',
+        quote_style="necessary",
+    )
+    return buffer.getvalue()
+
+
+def _text(field: Field) -> pl.Expr:
+    """A value as the contract writes it; a missing one as its first missing value."""
+    cell = pl.col(field.name)
+    text: pl.Expr
+    if field.type is FieldType.BOOLEAN:
+        text = pl.when(cell).then(pl.lit(field.true_values[0])).when(~cell).then(pl.lit(field.false_values[0]))
+    elif field.type is FieldType.NUMBER and field.decimal_char != ".":
+        text = cell.cast(pl.String).str.replace(".", field.decimal_char, literal=True)
+    elif field.type is FieldType.YEAR:
+        text = cell.cast(pl.String).str.zfill(4)
+    elif field.type in _DEFAULT_FORMATS:
+        text = _moment(field, cell)
+    else:
+        text = cell.cast(pl.String)
+    missing = "" if "" in field.missing_values or not field.missing_values else field.missing_values[0]
+    return text.fill_null(missing)
+
+
+def _moment(field: Field, cell: pl.Expr) -> pl.Expr:
+    if field.format == "default":
+        return cell.dt.to_string(_DEFAULT_FORMATS[field.type])
+    if field.type is FieldType.DATETIME and field.zone is not None:
+        cell = cell.dt.convert_time_zone(field.zone)
+    elif field.type is FieldType.DATETIME and not is_utc(field):
+        cell = cell.dt.replace_time_zone(None)
+    # Python's %f is microseconds, which polars calls %6f.
+    return cell.dt.to_string(field.format.replace("%f", "%6f"))

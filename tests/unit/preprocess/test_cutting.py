@@ -1,0 +1,122 @@
+"""Blocks are cut where the strict reader sees records end, wherever the buffers happen to end."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from preprocess import cutting, grammar, records
+from preprocess.cutting import Cutter, cut_records
+from preprocess.grammar import Grammar
+from preprocess.records import find_records
+from preprocess.refusals import DataRefused
+from spotline.contracts import Dialect
+from tests.unit.preprocess.strict_reader import Marks, read_all
+
+if TYPE_CHECKING:
+    from preprocess.decoding import Text
+
+ALPHABET = st.sampled_from([b"a", b",", b'"', b'""', b"\n", b"\r", b"\r\n", b',"', b'",', b'"\n', b"\\", b"#", b"\n#"])
+DIALECTS = {
+    "plain": (Dialect(), Marks()),
+    "single quotes": (Dialect(double_quote=False), Marks(double=False)),
+    "no quotes": (Dialect(quote=None), Marks(quote=None)),
+    "escapes": (Dialect(escape="\\"), Marks(escape=b"\\")),
+    "comments": (Dialect(comment="#"), Marks(comment=b"#")),
+}
+
+
+def cutter(data: bytes, dialect: Dialect, block_bytes: int) -> Cutter:
+    return Cutter("x.csv", cast("Text", io.BytesIO(data)), b"", 0, Grammar(dialect), block_bytes)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    text=st.lists(ALPHABET, max_size=40).map(b"".join),
+    name=st.sampled_from(sorted(DIALECTS)),
+    block_bytes=st.sampled_from([1, 2, 3, 5, 8, 13, 1000]),
+)
+def test_blocks_hold_the_strict_reader_s_records(text: bytes, name: str, block_bytes: int) -> None:
+    dialect, marks = DIALECTS[name]
+
+    found: list[tuple[int, bytes, str | None]] = []
+    for block in cutter(text, dialect, block_bytes):
+        held = find_records(block, Grammar(dialect), width=1)
+        codes: dict[int, str | None] = {cut.start: cut.code for cut in block.cuts}
+        found += [
+            (block.offset + start, block.text[start:end], codes.get(start))
+            for start, end in zip(held.starts.tolist(), held.ends.tolist(), strict=True)
+        ]
+
+    assert found == [(read.offset, read.raw, read.code) for read in read_all(text, marks)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.lists(ALPHABET, max_size=40).map(b"".join), name=st.sampled_from(sorted(DIALECTS)))
+def test_fields_are_split_as_the_strict_reader_splits_them(text: bytes, name: str) -> None:
+    dialect, marks = DIALECTS[name]
+
+    for read in read_all(text, marks):
+        if read.cells is not None:
+            assert Grammar(dialect).split(read.raw) == read.cells
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    text=st.lists(ALPHABET, max_size=30).map(b"".join), cut=st.integers(0, 60), name=st.sampled_from(sorted(DIALECTS))
+)
+def test_what_a_part_of_the_text_proves_the_whole_does_not_take_back(text: bytes, cut: int, name: str) -> None:
+    dialect, marks = DIALECTS[name]
+
+    part = cut_records(text[:cut], False, Grammar(dialect))
+
+    ends = {0} | {read.offset + len(read.raw) for read in read_all(text, marks)}
+    assert part.end in ends
+    bad = [(read.offset, read.offset + len(read.raw)) for read in read_all(text, marks) if read.code or read.comment]
+    assert [(piece.start, piece.stop) for piece in part.cuts] == [span for span in bad if span[1] <= part.end]
+
+
+def test_a_quote_that_stays_open_too_long_costs_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grammar, "MAX_RECORD_BYTES", 100)
+    monkeypatch.setattr(cutting, "MAX_RECORD_BYTES", 100)
+    text = b'a,b\n"open,c\n' + b"d,e\n" * 100
+
+    blocks = list(cutter(text, Dialect(), 16))
+
+    assert [
+        text[block.offset + piece.start : block.offset + piece.stop] for block in blocks for piece in block.cuts
+    ] == [b'"open,c\n']
+    assert b"".join(block.text for block in blocks) == text
+
+
+def test_a_line_that_never_ends_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "MAX_RECORD_BYTES", 1000)
+
+    with pytest.raises(DataRefused, match="the record at byte 4 is longer than"):
+        list(cutter(b"a,b\n" + b"x" * 10_000, Dialect(), 100))
+
+
+def test_find_finds_every_occurrence_across_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "_WINDOW", 7)
+    array: Any = np.frombuffer(b"\n".join(b"x" * size for size in range(20)), np.uint8)
+
+    assert cutting.find(array, 10).tolist() == np.flatnonzero(array == 10).tolist()
+    assert cutting.count(array, 10) == 19
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.lists(st.sampled_from([b'"a,b"', b'""', b"c", b'",,,"', b"d,"]), max_size=30).map(b",".join))
+def test_delimiters_outside_quotes_are_counted_the_same_in_pieces_as_at_once(text: bytes) -> None:
+    array: Any = np.frombuffer(text, np.uint8)
+    quotes = cutting.find(array, ord('"'))
+    outside = sum(1 for at, byte in enumerate(text) if byte == ord(",") and text[:at].count(b'"') % 2 == 0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "_PIECE", 7)
+        assert records._count_outside(array, quotes, ord(",")) == outside
+    assert records._count_delimiters(array, quotes, ord(",")) == outside
