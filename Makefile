@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml requirements/dev.txt requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Spotline needs Python 3.11 or newer and found {sys.version.split()[0]}: say `make PYTHON=/path/to/python3.11 setup`")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
-	@$(UV) pip sync --quiet --require-hashes requirements/dev.txt
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -9,12 +9,12 @@ import time
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import boto3
 from moto import mock_aws
 from moto.core.base_backend import BackendDict
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 
+from tests.twin.clients import REGION, client
 from twin import guardian, patches
 from twin.clock import Clock
 from twin.compute.control import Control
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-ACCOUNT, REGION = "123456789012", "us-east-1"
+ACCOUNT = "123456789012"
 GROUP = "/aws/batch/job"
 
 
@@ -115,7 +115,7 @@ class BatchCloud:
 
     def output(self, job: Mapping[str, Any], group: str = GROUP) -> list[str]:
         """The lines that a described job's container wrote."""
-        logs = boto3.client("logs", region_name=REGION)
+        logs = client("logs")
         stream = job["container"]["logStreamName"]
         return [event["message"] for event in logs.get_log_events(logGroupName=group, logStreamName=stream)["events"]]
 
@@ -186,7 +186,7 @@ def batch_cloud(root: Path, *, scale: float = 1.0, noop: bool = False) -> Iterat
         after.callback(control.stop)
         batch.install(JobService(control), control.look_for_room)
         after.callback(patches.restore)
-        cloud = BatchCloud(control, boto3.client("batch", region_name=REGION), root, account_network())
+        cloud = BatchCloud(control, client("batch"), root, account_network())
         cloud.events = told
         yield cloud
 

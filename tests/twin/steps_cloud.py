@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/machine"
+WAIT = {"Type": "Wait", "Seconds": 1000, "End": True}
+LAUNCH = {"FunctionName": "launch", "Payload": {"token.$": "$$.Task.Token"}}
+S3_EVENTS = {"source": ["aws.s3"]}
 
 Json = Any
 
@@ -92,9 +95,13 @@ class StepsCloud:
         self._machines = 0
 
     def clear(self) -> None:
-        """Forget jobs and functions, for the next test of a module."""
+        """Forget jobs, functions and rules, for the next test of a module."""
         self.batch = FakeBatch()
         self.functions.clear()
+        client = self.client("events")
+        for rule in client.list_rules()["Rules"]:
+            client.remove_targets(Rule=rule["Name"], Ids=["target"])
+            client.delete_rule(Name=rule["Name"])
 
     def tokens(self) -> list[str]:
         """The task tokens that the function ``launch`` is given from here on."""

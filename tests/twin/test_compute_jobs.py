@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.twin.compute_cloud import REGION, BatchCloud, batch_cloud
+from tests.twin.clients import REGION, client
+from tests.twin.compute_cloud import BatchCloud, batch_cloud
 from twin.compute import validation
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_output_goes_to_a_stream_named_after_the_definition_and_the_task(cloud: 
 
 
 def test_a_definition_s_log_options_are_followed(cloud: BatchCloud) -> None:
-    boto3.client("logs", region_name=REGION).create_log_group(logGroupName="/own/group")
+    client("logs").create_log_group(logGroupName="/own/group")
     options = {"awslogs-group": "/own/group", "awslogs-stream-prefix": "prefix"}
     logging = {"logDriver": "awslogs", "options": options}
     cloud.definition("logs", "echo", "here", container={"logConfiguration": logging})

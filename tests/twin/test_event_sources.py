@@ -3,32 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pytest
-
-from tests.twin.steps_cloud import ACCOUNT, StepsCloud, only, steps_cloud
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-S3_EVENTS = {"source": ["aws.s3"]}
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[StepsCloud]:
-    with steps_cloud(scale=100) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared: StepsCloud) -> Iterator[StepsCloud]:
-    shared.clear()
-    yield shared
-    client = shared.client("events")
-    for rule in client.list_rules()["Rules"]:
-        client.remove_targets(Rule=rule["Name"], Ids=["target"])
-        client.delete_rule(Name=rule["Name"])
+from tests.twin.steps_cloud import ACCOUNT, S3_EVENTS, StepsCloud, only
 
 
 def test_an_executions_changes_are_events(cloud: StepsCloud) -> None:

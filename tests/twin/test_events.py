@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.twin.steps_cloud import ACCOUNT, REGION, StepsCloud, only, steps_cloud
+from tests.twin.steps_cloud import ACCOUNT, REGION, S3_EVENTS, StepsCloud, only
 from twin import events
 from twin.clock import Clock
 from twin.events.delivery import Deliverer, Delivery, Origin, backoff_seconds
@@ -18,23 +18,7 @@ from twin.events.pool import Pool
 from twin.events.targets import Undeliverable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[StepsCloud]:
-    with steps_cloud(scale=100) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared: StepsCloud) -> Iterator[StepsCloud]:
-    shared.clear()
-    yield shared
-    client = shared.client("events")
-    for rule in client.list_rules()["Rules"]:
-        client.remove_targets(Rule=rule["Name"], Ids=["target"])
-        client.delete_rule(Name=rule["Name"])
+    from collections.abc import Mapping
 
 
 def test_a_rule_with_an_unknown_operator_is_not_made(cloud: StepsCloud) -> None:
@@ -44,9 +28,6 @@ def test_a_rule_with_an_unknown_operator_is_not_made(cloud: StepsCloud) -> None:
 
 def emit(key: str = "data/a.csv") -> None:
     events.emit("aws.s3", "Object Created", ["arn:aws:s3:::b"], {"object": {"key": key}})
-
-
-S3_EVENTS = {"source": ["aws.s3"]}
 
 
 def test_an_event_reaches_a_queue(cloud: StepsCloud) -> None:

@@ -4,34 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.twin.steps_cloud import ROLE, StepsCloud, only, refused, steps_cloud, task, until
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-AWS = Path(sys.executable).with_name("aws")
-WAIT = {"Type": "Wait", "Seconds": 1000, "End": True}
-LAUNCH = {"FunctionName": "launch", "Payload": {"token.$": "$$.Task.Token"}}
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[StepsCloud]:
-    with steps_cloud(scale=100) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared: StepsCloud) -> StepsCloud:
-    shared.clear()
-    return shared
+from tests.twin.steps_cloud import LAUNCH, ROLE, StepsCloud, only, refused, task, until
 
 
 def test_a_functions_answer_is_its_parsed_payload(cloud: StepsCloud) -> None:

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.twin.steps_cloud import StepsCloud, job, only, steps_cloud, task
+from tests.twin.steps_cloud import WAIT, StepsCloud, job, only, task
 from twin import executions
 from twin.executions import definition
 from twin.executions.mocks import InvalidMocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-WAIT = {"Type": "Wait", "Seconds": 1000, "End": True}
 MOCKS: dict[str, Any] = {
     "StateMachines": {
         "mocked": {
@@ -49,18 +47,6 @@ MOCKED = {
         "On-Demand": job(),
     },
 }
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[StepsCloud]:
-    with steps_cloud(scale=100) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared: StepsCloud) -> StepsCloud:
-    shared.clear()
-    return shared
 
 
 @pytest.mark.parametrize(

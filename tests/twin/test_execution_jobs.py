@@ -3,34 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.twin.steps_cloud import StepsCloud, job, only, steps_cloud, task
+from tests.twin.steps_cloud import StepsCloud, job, only, task
 from twin import events
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-AWS = Path(sys.executable).with_name("aws")
-WAIT = {"Type": "Wait", "Seconds": 1000, "End": True}
-LAUNCH = {"FunctionName": "launch", "Payload": {"token.$": "$$.Task.Token"}}
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[StepsCloud]:
-    with steps_cloud(scale=100) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared: StepsCloud) -> StepsCloud:
-    shared.clear()
-    return shared
 
 
 def test_a_finished_job_is_the_result_in_pascal_case(cloud: StepsCloud) -> None:

@@ -9,33 +9,16 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.twin.steps_cloud import ROLE, StepsCloud, only, refused, steps_cloud, task
+from tests.twin.steps_cloud import LAUNCH, ROLE, WAIT, StepsCloud, only, refused, task
 from twin import credentials
 from twin.executions import errors
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 AWS = Path(sys.executable).with_name("aws")
-WAIT = {"Type": "Wait", "Seconds": 1000, "End": True}
-LAUNCH = {"FunctionName": "launch", "Payload": {"token.$": "$$.Task.Token"}}
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[StepsCloud]:
-    with steps_cloud(scale=100) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared: StepsCloud) -> StepsCloud:
-    shared.clear()
-    return shared
 
 
 @pytest.mark.parametrize(

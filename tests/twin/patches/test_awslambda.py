@@ -7,13 +7,13 @@ import json
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.awslambda.models import LambdaFunction
 from moto.awslambda.responses import LambdaResponse
 
+from tests.twin import clients
 from twin import patches
 from twin.patches import awslambda
 
@@ -57,11 +57,11 @@ def invoked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def client() -> Any:
-    return boto3.client("lambda", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    return clients.client("lambda")
 
 
 def deploy(role_name: str = "r", **configuration: Any) -> Any:
-    iam = boto3.client("iam", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    iam = clients.client("iam")
     role = iam.create_role(
         RoleName=role_name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []})
     )

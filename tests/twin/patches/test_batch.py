@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from tests.twin.compute_cloud import ACCOUNT, REGION, BatchCloud, account_network, batch_cloud, container_properties
+from tests.twin import clients
+from tests.twin.compute_cloud import ACCOUNT, BatchCloud, account_network, batch_cloud, container_properties
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ def stock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A Batch client of moto as it comes, with what environments need."""
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # thousands, which no test looks at
     with mock_aws():
-        yield boto3.client("batch", region_name=REGION)
+        yield clients.client("batch")
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def newer_default_families_are_accepted(client: Any) -> bool:
 
 def no_instance_runs_before_a_job_does(client: Any) -> bool:
     create_environment(client, minvCpus=4, instanceTypes=["c4.large"])
-    return not boto3.client("ec2", region_name=REGION).describe_instances()["Reservations"]
+    return not clients.client("ec2").describe_instances()["Reservations"]
 
 
 def updates_are_applied(client: Any) -> bool:

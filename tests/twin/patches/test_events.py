@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from moto import mock_aws
 from moto.events.models import EventPattern
+
+from tests.twin.clients import client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 @pytest.fixture
 def rules() -> Iterator[Any]:
     with mock_aws():
-        yield boto3.client("events", region_name="us-east-1")
+        yield client("events")
 
 
 def test_moto_takes_a_pattern_with_an_unknown_operator(rules: Any) -> None:
@@ -58,7 +59,7 @@ def test_moto_does_not_deliver_to_functions(rules: Any) -> None:
 
 def test_moto_takes_a_schedule_that_scheduler_refuses() -> None:
     with mock_aws():
-        made = boto3.client("scheduler", region_name="us-east-1").create_schedule(
+        made = client("scheduler").create_schedule(
             Name="s",
             ScheduleExpression="rate(5 fortnights)",
             FlexibleTimeWindow={"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 5},

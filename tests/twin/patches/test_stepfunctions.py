@@ -7,7 +7,6 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from moto import mock_aws
 from moto.stepfunctions import models
@@ -16,6 +15,8 @@ from moto.stepfunctions.parser import utils
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.retry.max_attempts_decl import MaxAttemptsDecl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_batch
+
+from tests.twin.clients import client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ class Stock:
     """Step Functions as moto has it."""
 
     def __init__(self) -> None:
-        self.client = boto3.client("stepfunctions", region_name="us-east-1")
+        self.client = client("stepfunctions")
 
     def start(self, machine: dict[str, Any]) -> str:
         made = self.client.create_state_machine(name="m", definition=json.dumps(machine), roleArn=ROLE)
@@ -78,13 +79,13 @@ def test_moto_cannot_redrive_and_so_forgets_where_an_execution_stood(stock: Stoc
 
 
 def test_moto_drops_the_cause_that_a_worker_gives(stock: Stock) -> None:
-    url = boto3.client("sqs", region_name="us-east-1").create_queue(QueueName="q")["QueueUrl"]
+    url = client("sqs").create_queue(QueueName="q")["QueueUrl"]
     parameters = {"QueueUrl": url, "MessageBody": {"token.$": "$$.Task.Token"}}
     execution = stock.start(
         only(Type="Task", Resource=f"{TASK}sqs:sendMessage.waitForTaskToken", Parameters=parameters)
     )
     stock.until_event(execution, "TaskSubmitted")
-    (message,) = boto3.client("sqs", region_name="us-east-1").receive_message(QueueUrl=url)["Messages"]
+    (message,) = client("sqs").receive_message(QueueUrl=url)["Messages"]
 
     stock.client.send_task_failure(taskToken=json.loads(message["Body"])["token"], error="E", cause="why")
 
@@ -118,7 +119,7 @@ def test_motos_timed_out_execution_has_no_end_in_its_history(stock: Stock) -> No
 
 
 def test_motos_stop_does_not_interrupt_a_token_wait(stock: Stock) -> None:
-    url = boto3.client("sqs", region_name="us-east-1").create_queue(QueueName="q")["QueueUrl"]
+    url = client("sqs").create_queue(QueueName="q")["QueueUrl"]
     parameters = {"QueueUrl": url, "MessageBody": {"token.$": "$$.Task.Token"}}
     state = {"Type": "Task", "Resource": f"{TASK}sqs:sendMessage.waitForTaskToken", "Parameters": parameters}
     execution = stock.start(only(**state, TimeoutSeconds=3))
