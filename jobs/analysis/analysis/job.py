@@ -16,7 +16,7 @@ from analysis.encoding import Feature, Kind, features_of, kind_of
 from analysis.errors import AnalysisError
 from analysis.scoring import score
 from analysis.shards import Shards, deliver
-from analysis.training import Course, History, Trained, booster, train_segment
+from analysis.training import Boosting, Course, History, Trained, booster
 from analysis.watch import Phase
 from spotline.contracts import Analysis, Contract
 from spotline.layout import MANIFEST
@@ -212,13 +212,14 @@ class Job:
     def _rounds(
         self, task: Task, state: Trained, matrix: xgb.QuantileDMatrix, held_out: xgb.QuantileDMatrix | None
     ) -> Trained:
-        while not task.course.finished(state.history):
+        boosting = Boosting(state, task.course, task.parameters, matrix, held_out)
+        while not task.course.finished(boosting.state.history):
             if engine.anyone(self._beats.asked_to_stop):
                 raise Stopped
-            state = train_segment(state, task.course, task.parameters, matrix, held_out, self._on_round)
+            boosting.train_segment(self._on_round)
             if self._rank == 0:
-                self._checkpoint(task, state)
-        return state
+                self._checkpoint(task, boosting.state)
+        return boosting.state
 
     def _on_round(self, round_: int) -> None:
         self._beats.say(round=round_)

@@ -84,7 +84,7 @@ def _predictions(spool: Spool, model: xgb.Booster, beat: Callable[[], None]) -> 
     predictions = np.empty(spool.rows, np.float64)
     start = 0
     for batch in spool:
-        predictions[start : start + batch.num_rows] = model.inplace_predict(spool.numbers(batch))
+        predictions[start : start + batch.num_rows] = model.inplace_predict(spool.dense(batch))
         start += batch.num_rows
         beat()
     return predictions
@@ -133,11 +133,10 @@ def _rows_at(spool: Spool, positions: np.ndarray) -> np.ndarray:
     for batch in spool:
         inside = positions[(positions >= start) & (positions < start + batch.num_rows)] - start
         if inside.size:
-            picked = spool.numbers(batch).take(pa.array(inside))
-            found.append(np.column_stack([column.to_numpy() for column in picked.columns]))
+            found.append(spool.dense(batch.take(pa.array(inside))))
         start += batch.num_rows
     empty = np.empty((0, len(spool.features)), np.float32)
-    return np.concatenate([empty, *found]).astype(np.float32)
+    return np.concatenate([empty, *found])
 
 
 def _write_rows(

@@ -72,6 +72,13 @@ class Spool:
             batch.columns[: len(self.features)], names=[feature.name for feature in self.features]
         )
 
+    def dense(self, batch: pa.RecordBatch) -> np.ndarray:
+        """The features of a batch as the engine predicts from them fastest: float32 of shape (rows, features)."""
+        rows = np.empty((batch.num_rows, len(self.features)), np.float32)
+        for index, column in enumerate(batch.columns[: len(self.features)]):
+            rows[:, index] = column.to_numpy()
+        return rows
+
 
 def fill(
     shards: Shards,

@@ -253,8 +253,8 @@ class Supervisor:
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
     """Be one member, as the environment says; returns the exit code."""
-    told = config.load(environ)
     member = Member.discover(environ)
+    told = config.load(environ)
     log = Log(told.log_format, {"generation": told.generation, "member": member.index})
 
     async def live() -> int:

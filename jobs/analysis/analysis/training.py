@@ -1,7 +1,8 @@
 """Boosting in segments, so that a resumed training grows the same trees bit for bit as an undisturbed one.
 
-Each segment starts from the model's saved bytes with a seed of its own, whether the process lived through the segment before
-or not. Whatever was grown since the last boundary is dropped on an interruption, never kept in part.
+At each segment's boundary the engine's randomness starts afresh, from a seed of that segment's own, whether the process lived
+through the segment before or loaded its model. Whatever was grown since the last boundary is dropped on an interruption, never
+kept in part.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Course:
         return min(self.segment - done % self.segment, self.rounds - done)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Trained:
     """A model at a segment's boundary: its bytes (None before the first), and the metrics of every round."""
 
@@ -56,36 +57,50 @@ class Trained:
     history: History = field(default_factory=tuple)
 
 
-def train_segment(
-    state: Trained,
-    course: Course,
-    parameters: Mapping[str, Any],
-    rows: xgb.QuantileDMatrix,
-    held_out: xgb.QuantileDMatrix | None,
-    on_round: Callable[[int], None],
-) -> Trained:
-    """Train one segment; `on_round` is told every round that is done."""
-    done = len(state.history)
-    whole = {**parameters, "seed": course.seed + done}
-    start = xgb.Booster(whole, model_file=bytearray(state.body)) if state.body is not None else None
-    evals = [(rows, TRAIN)] + ([(held_out, HELD_OUT)] if held_out is not None else [])
-    results: dict[str, dict[str, list[float]]] = {}
-    grown = xgb.train(
-        whole,
-        rows,
-        num_boost_round=course.next_segment(done),
-        evals=evals,
-        evals_result=results,
-        verbose_eval=False,
-        xgb_model=start,
-        callbacks=[_Rounds(done, on_round)],
-    )
-    (train_metric,) = results[TRAIN].values()
-    held_out_metric: list[float | None] = [None] * len(train_metric)
-    if held_out is not None:
-        held_out_metric = [*next(iter(results[HELD_OUT].values()))]
-    history = (*state.history, *zip(train_metric, held_out_metric, strict=True))
-    return Trained(bytes(grown.save_raw(raw_format="ubj")), history)
+class Boosting:
+    """A training that goes on from `state`. It holds the rows' margins between segments, so that no tree is walked twice."""
+
+    def __init__(
+        self,
+        state: Trained,
+        course: Course,
+        parameters: Mapping[str, Any],
+        rows: xgb.QuantileDMatrix,
+        held_out: xgb.QuantileDMatrix | None,
+    ) -> None:
+        self.state = state
+        self._course = course
+        self._parameters = dict(parameters)
+        self._rows = rows
+        self._evals = [(rows, TRAIN)] + ([(held_out, HELD_OUT)] if held_out is not None else [])
+        self._model: xgb.Booster | None = None
+
+    def train_segment(self, on_round: Callable[[int], None]) -> Trained:
+        """Train one segment; `on_round` is told every round that is done."""
+        done = len(self.state.history)
+        model = self._model = self._at_boundary({**self._parameters, "seed": self._course.seed + done})
+        metrics = []
+        for round_ in range(done + 1, done + self._course.next_segment(done) + 1):
+            model.update(self._rows, round_)
+            metrics.append(_metrics(model.eval_set(self._evals, round_)))
+            on_round(round_)
+        self.state = Trained(bytes(model.save_raw(raw_format="ubj")), (*self.state.history, *metrics))
+        return self.state
+
+    def _at_boundary(self, parameters: dict[str, Any]) -> xgb.Booster:
+        """The model with fresh randomness, as if it had just been loaded.
+
+        On a CPU a model that lives on is bit-equal to one loaded from its bytes, once its updaters, which hold random states of
+        their own, are made anew: XGBoost does that when it is configured for another tree method in between. On a GPU, where
+        margins are added up in another order, it is loaded, which costs a prediction of all rows by all trees.
+        """
+        if self._model is None or parameters["device"] != "cpu":
+            body = bytearray(self.state.body) if self.state.body is not None else None
+            return xgb.Booster(parameters, [matrix for matrix, _ in self._evals], model_file=body)
+        self._model.set_param({"tree_method": "approx"})
+        self._model.save_config()  # which configures
+        self._model.set_param(parameters)
+        return self._model
 
 
 def booster(body: bytes, parameters: Mapping[str, Any], names: Mapping[str, list[str]]) -> xgb.Booster:
@@ -95,13 +110,7 @@ def booster(body: bytes, parameters: Mapping[str, Any], names: Mapping[str, list
     return model
 
 
-class _Rounds(xgb.callback.TrainingCallback):
-    def __init__(self, done: int, on_round: Callable[[int], None]) -> None:
-        self._done = done
-        self._on_round = on_round
-
-    def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
-        """See `xgboost.callback.TrainingCallback`; `epoch` counts from the segment's start or the model's, so count here."""
-        self._done += 1
-        self._on_round(self._done)
-        return False
+def _metrics(told: str) -> tuple[float, float | None]:
+    """Read the engine's line: the round, then a `name:value` for each matrix."""
+    values = [float(item.rpartition(":")[2]) for item in told.split()[1:]]
+    return values[0], values[1] if len(values) > 1 else None

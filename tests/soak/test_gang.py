@@ -1,0 +1,114 @@
+"""Gangs disturbed at random seeded moments at the default settings: each ends in 30 s, each is made up for bit by bit."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analysis.conformance import data as cleaned
+from spotline.exits import ExitCode
+from tests.soak.gang_network import Host, network, unavailable
+from tests.unit.analysis.gangs import FASTER, SABOTAGE, Gang, digests, environment, stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
+
+MEMBERS, ROUNDS, SEGMENT, RUNS = 3, 600, 20, 25
+LIMIT_SECONDS = 30
+KINDS = ("worker killed", "member killed", "worker frozen", "member frozen", "worker stuck", "cut off")
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[list[Host]]:
+    if reason := unavailable():
+        pytest.skip(reason)
+    with network(MEMBERS) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("soak") / "in"
+    said = cleaned.contract(rounds=ROUNDS, segment=SEGMENT, parameters={"subsample": 0.8, "max_depth": 6})
+    cleaned.write(folder, cleaned.table(20_000), said, row_group=2_000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(source: Path, hosts: list[Host], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("undisturbed")
+    finish(source, output, hosts, 1)
+    return output
+
+
+def start(source: Path, output: Path, hosts: list[Host], generation: int, **told: str) -> Gang:
+    """A gang whose members have an address each, with the default limits."""
+    defaults = dict.fromkeys(FASTER, "")
+    environments = [
+        environment(source, output, index, MEMBERS, generation, None)
+        | defaults
+        | {"MEMBER_ADDRESS": host.address}
+        | {name.upper(): value for name, value in told.items()}
+        for index, host in enumerate(hosts)
+    ]
+    return Gang(environments, prefixes=[host.prefix for host in hosts])
+
+
+def finish(source: Path, output: Path, hosts: list[Host], generation: int) -> Gang:
+    gang = start(source, output, hosts, generation)
+    try:
+        assert gang.codes(200) == [0] * MEMBERS, gang.told
+    finally:
+        gang.end()
+    return gang
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_a_disturbed_gang_ends_in_time_and_is_made_up_for(
+    source: Path, undisturbed: Path, hosts: list[Host], tmp_path: Path, seed: int
+) -> None:
+    # Given a gang in mid-training
+    chance = random.Random(seed)
+    kind, victim = KINDS[seed % len(KINDS)], chance.randrange(MEMBERS)
+    round_ = chance.randrange(SEGMENT, ROUNDS * 2 // 3)
+    sabotage = {"pythonpath": SABOTAGE, "sabotage": f"{victim}:{round_}:stick"} if kind == "worker stuck" else {}
+    gang = start(source, tmp_path, hosts, 1, **sabotage)
+    try:
+        gang.wait_for("checkpoint", seconds=100, round=round_ - round_ % SEGMENT)
+        time.sleep(chance.random() * 0.2)
+
+        # When a member is lost
+        began = time.monotonic()
+        if kind == "worker killed":
+            gang.worker(victim).kill()
+        elif kind == "member killed":
+            gang.members[victim].kill()
+        elif kind == "worker frozen":
+            stop(gang.worker(victim))
+        elif kind == "member frozen":
+            stop(gang.members[victim])
+            stop(gang.worker(victim))
+        elif kind == "cut off":
+            hosts[victim].cut()
+
+        # Then everybody who can leaves in time
+        unable = victim if kind in ("member killed", "member frozen") else None
+        codes = gang.codes(LIMIT_SECONDS + 5, without=unable)
+        assert time.monotonic() - began <= LIMIT_SECONDS, gang.told
+        assert set(codes) == {ExitCode.TRY_AGAIN}, gang.told
+    finally:
+        hosts[victim].mend()
+        gang.end()
+
+    # And at most one segment is lost, and the next gang ends where an undisturbed one does
+    lines = gang.of("leaving")
+    assert max(line["round"] for line in lines) - gang.of("checkpoint")[-1]["round"] <= SEGMENT, gang.told
+    assert not (tmp_path / "manifest.json").exists()
+    finish(source, tmp_path, hosts, 2)
+    assert digests(tmp_path) == digests(undisturbed)
