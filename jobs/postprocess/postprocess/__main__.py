@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from postprocess.inputs import InputsDisagree
 from postprocess.job import PublishedMeanwhile, Settings, postprocess_folder, postprocess_run
+from spotline import logs
 from spotline.contracts import ContractError
 from spotline.exits import ExitCode
 from spotline.manifests import ManifestError
@@ -35,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if (options.input is None) != (options.output is None):
         parser.error("--input and --output come together; without both, the job is configured by its environment")
-    logging.basicConfig(
-        level=os.environ.get("LOG_LEVEL", "INFO"), format="%(levelname)s %(message)s", stream=sys.stderr
-    )
+    plain = logging.Formatter("%(levelname)s %(message)s")
+    formatter = plain if options.input is not None else logs.JsonFormatter(run_id=os.environ.get("RUN_ID", ""))
+    logs.set_up("postprocess", os.environ.get("LOG_LEVEL") or "INFO", formatter)
     try:
         if options.input is not None:
             document = postprocess_folder(options.input, options.output)
@@ -52,23 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logger.warning("%s", error)
         return ExitCode.TRY_AGAIN
     return ExitCode.DONE
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a record, with the run's id on each, so that a query finds all lines of a run."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {"level": record.levelname, "run_id": os.environ.get("RUN_ID"), "message": record.getMessage()}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-def _log_to_stderr(*, as_json: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if as_json else logging.Formatter("%(levelname)s %(message)s"))
-    logger.handlers[:] = [handler]
-    logger.setLevel(os.environ.get("LOG_LEVEL", "INFO"))
 
 
 if __name__ == "__main__":

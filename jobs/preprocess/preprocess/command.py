@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preprocess import logs
 from preprocess.infer import draft
 from preprocess.job import Job, Options
 from preprocess.outputs import Folder
 from preprocess.progress import Progress
 from preprocess.refusals import Misconfigured, Refusal
 from preprocess.sources import LocalSource
+from spotline import logs
 from spotline.contracts import Contract, ContractError
 from spotline.exits import ExitCode
 from spotline.layout import MANIFEST
@@ -40,7 +40,9 @@ def main(arguments: Sequence[str]) -> int:
             return _run_locally(_parser().parse_args(arguments))
         from preprocess.cloud import run  # noqa: PLC0415  boto3 is for the cloud only
 
-        logs.set_up(os.environ.get("LOG_LEVEL") or "INFO", logs.JsonFormatter(run_id=os.environ.get("RUN_ID", "")))
+        logs.set_up(
+            "preprocess", os.environ.get("LOG_LEVEL") or "INFO", logs.JsonFormatter(run_id=os.environ.get("RUN_ID", ""))
+        )
         run(os.environ)
     except (Refusal, ContractError) as refusal:
         code = refusal.code if isinstance(refusal, Refusal) else ExitCode.BAD_CONFIGURATION
@@ -88,7 +90,7 @@ def _infer(options: argparse.Namespace) -> int:
 
 
 def _run_locally(options: argparse.Namespace) -> int:
-    logs.set_up(os.environ.get("LOG_LEVEL") or "INFO", logging.Formatter("%(message)s"))
+    logs.set_up("preprocess", os.environ.get("LOG_LEVEL") or "INFO", logging.Formatter("%(message)s"))
     body = _read_contract(options.contract)
     contract = Contract.from_json(body)
     source = LocalSource(options.input)

@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import tempfile
+import uuid
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -94,7 +94,7 @@ def open_object(location: str) -> tuple[Objects, str]:
 
 
 class LocalObjects:
-    """Objects as files below a folder; writers on one machine exclude each other with a lock file beside the object."""
+    """Objects as files below a folder; writers on one machine exclude each other."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -118,20 +118,20 @@ class LocalObjects:
         """See `Objects.write`. The file appears whole or not at all."""
         path = self._root / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
+        with _locked(path.parent):
             if if_etag is not ALWAYS:
                 present = _tag(path.read_bytes()) if path.exists() else None
                 if present != if_etag:
                     raise WriteRefused(f"{path} is not what this writer last saw")
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
             try:
-                with os.fdopen(handle, "wb") as file:
+                with unfinished.open("xb") as file:
                     file.write(body)
                     file.flush()
                     os.fsync(file.fileno())
-                Path(name).replace(path)
+                unfinished.replace(path)
             except BaseException:
-                Path(name).unlink(missing_ok=True)
+                unfinished.unlink(missing_ok=True)
                 raise
         return _tag(body)
 
@@ -239,7 +239,11 @@ def _is_hidden(key: str) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with (path.parent / f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def _locked(folder: Path) -> Iterator[None]:
+    """Exclude the other writers of a folder; the folder itself is the lock, so that no file is left behind."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)

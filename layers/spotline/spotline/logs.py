@@ -1,4 +1,4 @@
-"""Logs: one line of JSON a record in the cloud, plain text on a terminal."""
+"""Logs of the jobs: one line of JSON a record in the cloud, plain text on a terminal."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields, ensure_ascii=False, default=str)
 
 
-def set_up(level: str, formatter: logging.Formatter) -> None:
-    """Send the program's log to standard error."""
+def set_up(program: str, level: str, formatter: logging.Formatter) -> None:
+    """Send a program's log to standard error; of what it uses, warnings only."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("preprocess").setLevel(level.upper())
+    logging.getLogger(program).setLevel(level.upper())
