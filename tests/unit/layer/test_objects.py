@@ -77,3 +77,12 @@ def test_a_location_leads_back_to_its_object(objects: Objects) -> None:
     objects.write("analysis/manifest.json", b"found")
     folder, key = open_object(objects.location("analysis/manifest.json"))
     assert folder.read(key).body == b"found"
+
+
+def test_a_folder_holds_nothing_but_what_was_written(tmp_path: Path) -> None:
+    objects = open_objects(str(tmp_path))
+    etag = objects.write("pointer.json", b"1", if_etag=None)
+    with pytest.raises(WriteRefused):
+        objects.write("pointer.json", b"2", if_etag=None)
+    objects.write("pointer.json", b"3", if_etag=etag)
+    assert [path.name for path in tmp_path.iterdir()] == ["pointer.json"]
