@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ RUN_ID = "flights-20130209-0123456789abcdef"
 ARN = f"arn:aws:states:eu-west-1:123456789012:execution:pipeline:{RUN_ID}"
 RUN = Run(RUN_ID, "flights", "20130209", Source("ingest", "data/flights/20130209/flights.csv", "v1", 10))
 START = datetime(2013, 2, 9, tzinfo=UTC)
-RESULT = {
+RESULT: dict[str, Any] = {
     "metrics": {
         "rows": {
             "read": Decimal(930),
@@ -46,14 +47,16 @@ RESULT = {
     "drift": [{"column": "dep_delay", "index": Decimal("1.92")}, {"column": "dest", "index": Decimal("0.01")}],
     "report": f"s3://results/runs/{RUN_ID}/postprocess/j/report.html",
 }
-GANGS = (
+GANGS: tuple[dict[str, Any], ...] = (
     {"market": "SPOT", "outcome": "Spot.Interrupted"},
     {"market": "SPOT", "outcome": "SUCCEEDED"},
 )
 
 
-def facts(status: str = "SUCCEEDED", result: dict | None = None, redrive_count: int = 0, **changes) -> RunFacts:
-    known = {
+def facts(
+    status: str = "SUCCEEDED", result: dict[str, Any] | None = None, redrive_count: int = 0, **changes: Any
+) -> RunFacts:
+    known: dict[str, Any] = {
         "ended": ExecutionEnded(ARN, status, redrive_count),
         "run": RUN,
         "recorded": Recorded({"result": result} if result else {}, GANGS if result else ()),
@@ -63,7 +66,7 @@ def facts(status: str = "SUCCEEDED", result: dict | None = None, redrive_count: 
     return RunFacts(**{**known, **changes})
 
 
-def test_a_success_tells_rows_quality_way_and_links():
+def test_a_success_tells_rows_quality_way_and_links() -> None:
     text = to_message(run_succeeded(facts(result=RESULT))).text
 
     for told in (
@@ -82,8 +85,12 @@ def test_a_success_tells_rows_quality_way_and_links():
         assert told in text
 
 
-def test_a_success_without_a_model_says_so():
-    rows_only = {"metrics": {"rows": RESULT["metrics"]["rows"], "model": None}, "gang": None, "surprising": []}
+def test_a_success_without_a_model_says_so() -> None:
+    rows_only: dict[str, Any] = {
+        "metrics": {"rows": RESULT["metrics"]["rows"], "model": None},
+        "gang": None,
+        "surprising": [],
+    }
 
     text = to_message(run_succeeded(facts(result=rows_only, recorded=Recorded({"result": rows_only}, ())))).text
 
@@ -91,11 +98,11 @@ def test_a_success_without_a_model_says_so():
     assert "Where it ran" not in text
 
 
-def test_a_success_whose_metrics_are_missing_is_told_all_the_same():
+def test_a_success_whose_metrics_are_missing_is_told_all_the_same() -> None:
     assert "could not be read" in to_message(run_succeeded(facts())).text
 
 
-def test_a_failure_tells_all_that_leads_to_its_cause():
+def test_a_failure_tells_all_that_leads_to_its_cause() -> None:
     found = Diagnosis(
         "Analyse on Spot",
         "Job.OutOfMemory",
@@ -125,7 +132,7 @@ def test_a_failure_tells_all_that_leads_to_its_cause():
         assert told in text
 
 
-def test_refused_data_is_told_in_the_program_s_own_words_with_its_report():
+def test_refused_data_is_told_in_the_program_s_own_words_with_its_report() -> None:
     report = f"s3://intermediate/runs/{RUN_ID}/preprocess/j/quality.json"
     log = [
         '{"level": "INFO", "run_id": "x", "message": "reading", "bytes": 12}',
@@ -141,7 +148,7 @@ def test_refused_data_is_told_in_the_program_s_own_words_with_its_report():
     assert "Quality report" in [link.label for link in said.links]
 
 
-def test_a_file_that_could_not_be_read_has_no_report_to_link_to():
+def test_a_file_that_could_not_be_read_has_no_report_to_link_to() -> None:
     log = ['{"level": "ERROR", "message": "the header lacks 19 columns"}']
 
     said = run_failed(facts("FAILED"), Diagnosis("Preprocess", "Data.Rejected", "Refused."), "/jobs", log)
@@ -149,7 +156,7 @@ def test_a_file_that_could_not_be_read_has_no_report_to_link_to():
     assert [link.label for link in said.links] == ["Execution"]
 
 
-def test_member_zero_and_exit_code_zero_are_told():
+def test_member_zero_and_exit_code_zero_are_told() -> None:
     text = to_message(run_failed(facts("FAILED"), Diagnosis("S", "Job.Failed", "s", 0, 0), "/jobs")).text
 
     assert "Member: 0" in text
@@ -157,29 +164,29 @@ def test_member_zero_and_exit_code_zero_are_told():
 
 
 @pytest.mark.parametrize(("status", "told"), [("TIMED_OUT", "ran out of time"), ("ABORTED", "was stopped")])
-def test_other_ends_have_their_own_words(status, told):
+def test_other_ends_have_their_own_words(status: str, told: str) -> None:
     assert told in to_message(run_failed(facts(status), Diagnosis(None, "Stopped", "s"), "/jobs")).text
 
 
-def test_what_cannot_be_redriven_is_not_told_to_be():
+def test_what_cannot_be_redriven_is_not_told_to_be() -> None:
     text = to_message(run_failed(facts("FAILED", redrivable=False), Diagnosis("S", "Job.Failed", "s"), "/jobs")).text
 
     assert "redrive-execution" not in text
     assert "cannot be redriven any more" in text
 
 
-def test_an_execution_with_an_input_of_somebody_else_is_called_by_its_name():
+def test_an_execution_with_an_input_of_somebody_else_is_called_by_its_name() -> None:
     assert RUN_ID in run_failed(facts("FAILED", run=None), Diagnosis("S", "E", "s"), "/jobs").title
 
 
 @pytest.mark.parametrize("error", list(ErrorName))
-def test_every_typed_failure_has_advice_of_its_own(error):
+def test_every_typed_failure_has_advice_of_its_own(error: ErrorName) -> None:
     unknown = what_to_do("States.Runtime", ARN, redrivable=True)
 
     assert what_to_do(error, ARN, redrivable=True)[0] != unknown[0]
 
 
-def test_a_rejected_file_names_key_reason_and_the_way_out():
+def test_a_rejected_file_names_key_reason_and_the_way_out() -> None:
     text = to_message(file_rejected(FileRejected("ingest", "data/x.csv", "no day in the key"))).text
 
     assert "no day in the key" in text
@@ -187,7 +194,7 @@ def test_a_rejected_file_names_key_reason_and_the_way_out():
     assert "data/<dataset>/YYYYMMDD/<file>.csv".replace("<", "&lt;").replace(">", "&gt;") in text
 
 
-def test_a_late_day_says_what_was_expected_when():
+def test_a_late_day_says_what_was_expected_when() -> None:
     text = to_message(day_late(DayLate("flights", "20130209", "06:00 UTC"))).text
 
     assert "flights 2013-02-09 is late" in text
@@ -202,5 +209,5 @@ def test_a_late_day_says_what_was_expected_when():
         ("arn:aws-us-gov:s3:us-gov-west-1:1:x", "https://us-gov-west-1.console.amazonaws-us-gov.com/"),
     ],
 )
-def test_links_lead_to_the_console_of_the_partition(arn, host):
+def test_links_lead_to_the_console_of_the_partition(arn: str, host: str) -> None:
     assert Console.of(arn).s3_object("s3://b/k").startswith(host)

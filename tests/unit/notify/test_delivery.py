@@ -1,6 +1,7 @@
 """A confirmed message is never repeated; an unconfirmed one is repeated at most once, saying so."""
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,9 @@ from announce.claims import LEASE, Claim, ClaimLost, Verdict
 from announce.delivery import InFlight, SlackRefused, SlackSilent, deliver
 from announce.messages import Message
 from announce.outcomes import MessageKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = MessageKey("RUN#run", "MESSAGE#0#FAILED")
 
@@ -27,7 +31,7 @@ class MemoryClaims:
 
     def __init__(self) -> None:
         self.claim = Claim()
-        self.before_write = lambda: None
+        self.before_write: Callable[[], None] = lambda: None
 
     def read(self, _key: MessageKey) -> Claim:
         return self.claim
@@ -86,14 +90,14 @@ class World:
             return None
 
 
-def test_an_outcome_told_twice_is_posted_once():
+def test_an_outcome_told_twice_is_posted_once() -> None:
     world = World()
 
     assert [world.attempt(), world.attempt()] == [Verdict.POST, Verdict.CONFIRMED]
     assert world.slack.channel == ["first"]
 
 
-def test_a_refused_message_arrives_once_when_slack_takes_it():
+def test_a_refused_message_arrives_once_when_slack_takes_it() -> None:
     world = World("refused", "refused", "refused", "refused")
 
     assert [world.attempt() for _ in range(5)][-1] is Verdict.POST
@@ -101,21 +105,21 @@ def test_a_refused_message_arrives_once_when_slack_takes_it():
 
 
 @pytest.mark.parametrize("lost", ["taken and silent", "taken and died"])
-def test_a_message_without_an_answer_is_repeated_once_and_says_so(lost):
+def test_a_message_without_an_answer_is_repeated_once_and_says_so(lost: str) -> None:
     world = World(lost)
 
     assert [world.attempt() for _ in range(3)] == [None, Verdict.REPEAT, Verdict.CONFIRMED]
     assert world.slack.channel == ["first", "maybe again"]
 
 
-def test_after_two_silences_it_is_given_up():
+def test_after_two_silences_it_is_given_up() -> None:
     world = World("taken and silent", "taken and silent")
 
     assert [world.attempt() for _ in range(4)] == [None, None, Verdict.GIVEN_UP, Verdict.GIVEN_UP]
     assert world.slack.channel == ["first", "maybe again"]
 
 
-def test_while_one_function_posts_another_one_waits():
+def test_while_one_function_posts_another_one_waits() -> None:
     world = World("died")
     world.attempt()
 
@@ -124,7 +128,7 @@ def test_while_one_function_posts_another_one_waits():
     assert world.slack.channel == []
 
 
-def test_of_two_functions_at_once_one_posts():
+def test_of_two_functions_at_once_one_posts() -> None:
     world = World()
     other = Claim().taken(world.clock())
 
@@ -138,7 +142,7 @@ def test_of_two_functions_at_once_one_posts():
     assert world.slack.channel == []
 
 
-def test_nothing_is_claimed_when_there_is_nothing_to_say():
+def test_nothing_is_claimed_when_there_is_nothing_to_say() -> None:
     world = World()
 
     verdict = deliver(KEY, lambda _: None, claims=world.claims, webhook=world.slack, clock=world.clock)
@@ -148,7 +152,7 @@ def test_nothing_is_claimed_when_there_is_nothing_to_say():
 
 
 @given(st.lists(st.sampled_from(["ok", "refused", "silent", "taken and silent", "died", "taken and died"]), max_size=8))
-def test_whatever_happens_it_arrives_at_most_twice_and_a_second_time_says_so(answers):
+def test_whatever_happens_it_arrives_at_most_twice_and_a_second_time_says_so(answers: list[str]) -> None:
     world = World(*answers)
 
     verdicts = [world.attempt() for _ in range(len(answers) + 2)]

@@ -1,12 +1,14 @@
 """Messages keep to Slack's limits and show data as data."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from announce.messages import Announcement, Fact, Link, Step, escape, to_message
+from announce.messages import Announcement, Fact, Link, Message, Step, escape, to_message
 
 texts = st.text(max_size=4000)
 announcements = st.builds(
@@ -22,7 +24,7 @@ announcements = st.builds(
 )
 
 
-def texts_of(message):
+def texts_of(message: Message) -> Iterator[str]:
     for block in message.blocks:
         yield from (
             part["text"] for part in [block.get("text"), *block.get("fields", []), *block.get("elements", [])] if part
@@ -30,7 +32,7 @@ def texts_of(message):
 
 
 @given(announcements)
-def test_every_block_is_within_slack_s_limits(said):
+def test_every_block_is_within_slack_s_limits(said: Announcement) -> None:
     message = to_message(said, maybe_repeated=True)
 
     assert 1 <= len(message.blocks) <= 50
@@ -49,7 +51,7 @@ def test_every_block_is_within_slack_s_limits(said):
 
 
 @given(announcements)
-def test_nothing_in_the_data_becomes_a_link_or_a_mention(said):
+def test_nothing_in_the_data_becomes_a_link_or_a_mention(said: Announcement) -> None:
     message = to_message(said)
 
     for text in [message.text, *(text for block in message.blocks[1:] for text in texts_of_block(block))]:
@@ -58,19 +60,19 @@ def test_nothing_in_the_data_becomes_a_link_or_a_mention(said):
         assert not re.search(r"&(?!amp;|lt;|gt;)", re.sub(r"<https://[^>]*>", "", text))
 
 
-def texts_of_block(block):
+def texts_of_block(block: dict[str, Any]) -> list[str]:
     return [part["text"] for part in [block.get("text"), *block.get("fields", []), *block.get("elements", [])] if part]
 
 
 @given(st.text(alphabet="a&<>", max_size=60), st.integers(1, 80))
-def test_escaping_never_cuts_an_entity_and_never_outgrows_its_limit(text, limit):
+def test_escaping_never_cuts_an_entity_and_never_outgrows_its_limit(text: str, limit: int) -> None:
     escaped = escape(text, limit)
 
     assert len(escaped) <= limit
     assert re.fullmatch(r"(a|&amp;|&lt;|&gt;)*…?", escaped)
 
 
-def test_a_log_shows_its_newest_lines_and_cannot_end_its_block():
+def test_a_log_shows_its_newest_lines_and_cannot_end_its_block() -> None:
     log = (*tuple(f"line {at} {'x' * 350}" for at in range(30)), "``` *bold* <!channel>")
 
     (text,) = [text for text in texts_of(to_message(Announcement("✅", "t", "s", log=log))) if "Last lines" in text]
@@ -81,21 +83,21 @@ def test_a_log_shows_its_newest_lines_and_cannot_end_its_block():
     assert "line 0 " not in text
 
 
-def test_a_repetition_says_so():
+def test_a_repetition_says_so() -> None:
     said = Announcement("✅", "t", "s", footnote="run-1")
 
     assert "may have been posted before" in to_message(said, maybe_repeated=True).text
     assert "may have been posted before" not in to_message(said).text
 
 
-def test_an_address_with_a_bar_stays_one_link():
+def test_an_address_with_a_bar_stays_one_link() -> None:
     message = to_message(Announcement("✅", "t", "s", links=(Link("a|b", "https://x.example/k|v> w"),)))
 
     assert message.blocks[-1]["text"]["text"] == "<https://x.example/k%7Cv%3E%20w|a b>"
 
 
 @pytest.mark.parametrize("name", [":skull:", "*bold*"])
-def test_a_title_is_plain_text(name):
+def test_a_title_is_plain_text(name: str) -> None:
     header = to_message(Announcement("✅", name, "s")).blocks[0]
 
     assert header["text"] == {"type": "plain_text", "text": f"✅ {name}", "emoji": False}

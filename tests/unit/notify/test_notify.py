@@ -9,12 +9,11 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 from moto import mock_aws
-from slack_sdk.http_retry import handler as retrying
 
 import notify
 from announce import executions, webhook
@@ -23,6 +22,12 @@ from announce.outcomes import MessageKey
 from announce.table import TableClaims
 from tests.unit.notify.histories import STARTED, batch_cause, entered, failed
 from tests.unit.notify.slack_server import SlackServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_logs.type_defs import InputLogEventTypeDef
 
 RUN_ID = "flights-20130209-0123456789abcdef"
 ARN = f"arn:aws:states:us-east-1:123456789012:execution:pipeline:{RUN_ID}"
@@ -102,7 +107,7 @@ class Edge:
 
 
 @pytest.fixture
-def edge(monkeypatch):
+def edge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Edge]:
     environment = {
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "x",
@@ -115,7 +120,7 @@ def edge(monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setattr(webhook, "TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr(retrying.time, "sleep", lambda _: None)
+    monkeypatch.setattr("slack_sdk.http_retry.handler.time.sleep", lambda _: None)
     with mock_aws():
         edge = Edge()
         clients = {"stepfunctions": edge.steps, "dynamodb": edge.dynamodb, "logs": edge.logs}
@@ -124,10 +129,10 @@ def edge(monkeypatch):
 
 
 def call(request: dict[str, Any]) -> str:
-    return notify.handler(request, Context())["answer"]
+    return notify.handler(request, cast("LambdaContext", Context()))["answer"]
 
 
-def test_a_success_is_told_by_the_machine_and_not_again_by_its_event(edge):
+def test_a_success_is_told_by_the_machine_and_not_again_by_its_event(edge: Edge) -> None:
     with SlackServer() as slack:
         edge.set_webhook(slack.url)
 
@@ -137,7 +142,7 @@ def test_a_success_is_told_by_the_machine_and_not_again_by_its_event(edge):
     assert [message["text"].splitlines()[0] for message in slack.accepted] == ["✅ flights 2013-02-09 is done"]
 
 
-def test_a_silent_slack_fails_no_run_and_the_event_is_the_second_chance(edge):
+def test_a_silent_slack_fails_no_run_and_the_event_is_the_second_chance(edge: Edge) -> None:
     with SlackServer(*[500] * 4) as slack:
         edge.set_webhook(slack.url)
 
@@ -148,7 +153,7 @@ def test_a_silent_slack_fails_no_run_and_the_event_is_the_second_chance(edge):
     assert "may have been posted before" not in slack.accepted[0]["text"]
 
 
-def test_a_message_without_an_answer_says_that_it_may_be_a_repetition(edge):
+def test_a_message_without_an_answer_says_that_it_may_be_a_repetition(edge: Edge) -> None:
     with SlackServer("hang") as slack:
         edge.set_webhook(slack.url)
 
@@ -159,7 +164,9 @@ def test_a_message_without_an_answer_says_that_it_may_be_a_repetition(edge):
 
 
 @pytest.mark.parametrize(("trouble", "raised"), [([500] * 4, SlackRefused), (["hang"], SlackSilent)])
-def test_an_event_that_cannot_be_told_raises_so_that_lambda_tries_again(edge, trouble, raised):
+def test_an_event_that_cannot_be_told_raises_so_that_lambda_tries_again(
+    edge: Edge, trouble: list[Any], raised: type[Exception]
+) -> None:
     with SlackServer(*trouble) as slack:
         edge.set_webhook(slack.url)
 
@@ -170,9 +177,11 @@ def test_an_event_that_cannot_be_told_raises_so_that_lambda_tries_again(edge, tr
     assert len(slack.accepted) == 1
 
 
-def test_a_failure_tells_its_cause_and_its_log(edge):
+def test_a_failure_tells_its_cause_and_its_log(edge: Edge) -> None:
     edge.logs.create_log_stream(logGroupName="/jobs", logStreamName="preprocess/default/abc")
-    events = [{"timestamp": int(time.time() * 1000), "message": "tolerance exceeded: 7 of 10 rows"}]
+    events: list[InputLogEventTypeDef] = [
+        {"timestamp": int(time.time() * 1000), "message": "tolerance exceeded: 7 of 10 rows"}
+    ]
     edge.logs.put_log_events(logGroupName="/jobs", logStreamName="preprocess/default/abc", logEvents=events)
     with SlackServer() as slack:
         edge.set_webhook(slack.url)
@@ -188,7 +197,7 @@ def test_a_failure_tells_its_cause_and_its_log(edge):
         assert told in message["text"]
 
 
-def test_a_log_that_is_gone_does_not_keep_the_failure_from_being_told(edge):
+def test_a_log_that_is_gone_does_not_keep_the_failure_from_being_told(edge: Edge) -> None:
     with SlackServer() as slack:
         edge.set_webhook(slack.url)
 
@@ -197,7 +206,7 @@ def test_a_log_that_is_gone_does_not_keep_the_failure_from_being_told(edge):
     assert "Last lines" not in slack.accepted[0]["text"]
 
 
-def test_every_redrive_s_end_is_told(edge):
+def test_every_redrive_s_end_is_told(edge: Edge) -> None:
     with SlackServer() as slack:
         edge.set_webhook(slack.url)
 
@@ -206,7 +215,7 @@ def test_every_redrive_s_end_is_told(edge):
     assert answers == ["post", "post", "confirmed"]
 
 
-def test_a_superseded_run_is_not_told(edge):
+def test_a_superseded_run_is_not_told(edge: Edge) -> None:
     edge.steps.output = json.dumps({**INPUT, "outcome": "superseded"})
     with SlackServer() as slack:
         edge.set_webhook(slack.url)
@@ -216,7 +225,7 @@ def test_a_superseded_run_is_not_told(edge):
     assert slack.received == []
 
 
-def test_rejected_files_of_a_folder_are_told_once(edge):
+def test_rejected_files_of_a_folder_are_told_once(edge: Edge) -> None:
     with SlackServer() as slack:
         edge.set_webhook(slack.url)
 
@@ -226,7 +235,9 @@ def test_rejected_files_of_a_folder_are_told_once(edge):
 
 
 @pytest.mark.parametrize("secret", ["unset", "  unset\n"])
-def test_without_a_webhook_nothing_fails_and_the_log_says_so(edge, secret, caplog):
+def test_without_a_webhook_nothing_fails_and_the_log_says_so(
+    edge: Edge, secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
     edge.set_webhook(secret)
 
     assert call(SUCCESS) == "webhook-unset"
@@ -234,14 +245,14 @@ def test_without_a_webhook_nothing_fails_and_the_log_says_so(edge, secret, caplo
     assert "no Slack webhook is set" in caplog.text
 
 
-def test_a_secret_that_is_no_address_is_an_error_that_says_what_it_must_hold(edge):
+def test_a_secret_that_is_no_address_is_an_error_that_says_what_it_must_hold(edge: Edge) -> None:
     edge.set_webhook('{"url": "x"}')
 
     with pytest.raises(ValueError, match="plain text"):
         call(ended("FAILED"))
 
 
-def test_two_functions_at_once_post_one_message(edge):
+def test_two_functions_at_once_post_one_message(edge: Edge) -> None:
     claims = TableClaims("runs", edge.dynamodb)
     key = MessageKey(f"RUN#{RUN_ID}", "MESSAGE#0#FAILED")
     claims.write(key, claims.read(key).taken(datetime.now(UTC)))
@@ -254,7 +265,7 @@ def test_two_functions_at_once_post_one_message(edge):
     assert slack.received == []
 
 
-def test_claims_expire_after_the_time_to_redrive(edge):
+def test_claims_expire_after_the_time_to_redrive(edge: Edge) -> None:
     with SlackServer() as slack:
         edge.set_webhook(slack.url)
         call(ended("FAILED"))
@@ -264,14 +275,14 @@ def test_claims_expire_after_the_time_to_redrive(edge):
     assert int(item["expires_at"]["N"]) > executions_time().timestamp() + 14 * 86400
 
 
-def test_what_moto_describes_can_be_read():
+def test_what_moto_describes_can_be_read() -> None:
     assert executions._is_superseded(None) is False
     assert executions._is_superseded('"text"') is False
     assert executions._is_superseded("{") is False
     assert executions._run("{}") is None
 
 
-def test_importing_it_imports_neither_slack_s_client_nor_pydantic():
+def test_importing_it_imports_neither_slack_s_client_nor_pydantic() -> None:
     program = "import sys, notify; print([name for name in ('slack_sdk', 'pydantic') if name in sys.modules])"
     environment = {**os.environ, "AWS_DEFAULT_REGION": "us-east-1"}
 

@@ -1,9 +1,9 @@
 """What Slack does to a message, and what we may conclude from it."""
 
 import time
+from typing import Any
 
 import pytest
-from slack_sdk.http_retry import handler as retrying
 
 from announce import webhook
 from announce.delivery import SlackRefused, SlackSilent
@@ -15,16 +15,16 @@ MESSAGE = Message("text", [{"type": "header", "text": {"type": "plain_text", "te
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr(retrying.time, "sleep", lambda _: None)
+    monkeypatch.setattr("slack_sdk.http_retry.handler.time.sleep", lambda _: None)
 
 
 def post(server: SlackServer, patience: float = 50) -> None:
     SlackWebhook(server.url, patience).post(MESSAGE)
 
 
-def test_text_and_blocks_arrive():
+def test_text_and_blocks_arrive() -> None:
     with SlackServer() as slack:
         post(slack)
 
@@ -32,7 +32,7 @@ def test_text_and_blocks_arrive():
 
 
 @pytest.mark.parametrize("trouble", [[500], [503, 500], [(429, {"Retry-After": "1"})], [(429, {}), 500]])
-def test_passing_trouble_is_waited_out(trouble):
+def test_passing_trouble_is_waited_out(trouble: list[Any]) -> None:
     with SlackServer(*trouble) as slack:
         post(slack)
 
@@ -40,14 +40,14 @@ def test_passing_trouble_is_waited_out(trouble):
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 500, 429])
-def test_a_lasting_no_is_a_refusal_with_slack_s_own_words(status):
+def test_a_lasting_no_is_a_refusal_with_slack_s_own_words(status: int) -> None:
     with SlackServer(*[status] * 9) as slack, pytest.raises(SlackRefused, match=f"{status}: no"):
         post(slack)
 
     assert slack.accepted == []
 
 
-def test_a_wait_that_outlives_the_function_is_not_begun():
+def test_a_wait_that_outlives_the_function_is_not_begun() -> None:
     with SlackServer((429, {"Retry-After": "120"})) as slack, pytest.raises(SlackRefused, match="429"):
         post(slack, patience=30)
 
@@ -55,14 +55,14 @@ def test_a_wait_that_outlives_the_function_is_not_begun():
 
 
 @pytest.mark.parametrize("trouble", ["hang", "reset"])
-def test_no_answer_is_never_repeated_behind_our_back(trouble):
+def test_no_answer_is_never_repeated_behind_our_back(trouble: str) -> None:
     with SlackServer(trouble) as slack, pytest.raises(SlackSilent):
         post(slack)
 
     assert len(slack.received) == 1
 
 
-def test_nobody_there_is_a_refusal():
+def test_nobody_there_is_a_refusal() -> None:
     with SlackServer() as slack:
         url = slack.url
 
@@ -70,12 +70,12 @@ def test_nobody_there_is_a_refusal():
         SlackWebhook(url, 50).post(MESSAGE)
 
 
-def test_a_name_that_does_not_resolve_is_a_refusal():
+def test_a_name_that_does_not_resolve_is_a_refusal() -> None:
     with pytest.raises(SlackRefused, match="could not be reached"):
         SlackWebhook("http://nowhere.invalid/x", 50).post(MESSAGE)
 
 
-def test_it_does_not_take_longer_than_it_should():
+def test_it_does_not_take_longer_than_it_should() -> None:
     began = time.monotonic()
     with SlackServer("hang") as slack, pytest.raises(SlackSilent):
         post(slack)
@@ -83,7 +83,7 @@ def test_it_does_not_take_longer_than_it_should():
     assert time.monotonic() - began < 3
 
 
-def test_blocks_that_slack_will_not_have_are_left_out():
+def test_blocks_that_slack_will_not_have_are_left_out() -> None:
     with SlackServer((400, {}, b"invalid_blocks")) as slack:
         post(slack)
 

@@ -42,23 +42,21 @@ def write_clean(
 ) -> Path:
     """Write preprocess' output; returns its folder."""
     (folder / "rejected").mkdir(parents=True)
-    rows = {
+    rows: dict[str, list[Any]] = {
         "record": list(range(1, rejected + 1)),
         "line": list(range(2, rejected + 2)),
         "offset": [10 * at for at in range(rejected)],
         "raw": [raw] * rejected,
         "reasons": [[{"code": "minimum", "field": "price", "value": "-1"}]] * rejected,
     }
-    schema = pa.schema(
-        [
-            ("record", pa.int64()),
-            ("line", pa.int64()),
-            ("offset", pa.int64()),
-            ("raw", pa.binary()),
-            ("reasons", REASONS),
-        ]
-    )
-    pq.write_table(pa.table(rows, schema=schema), folder / "rejected/part-0000.parquet")
+    fields: list[tuple[str, pa.DataType]] = [
+        ("record", pa.int64()),
+        ("line", pa.int64()),
+        ("offset", pa.int64()),
+        ("raw", pa.binary()),
+        ("reasons", REASONS),
+    ]
+    pq.write_table(pa.table(rows, schema=pa.schema(fields)), folder / "rejected/part-0000.parquet")
     contract = CONTRACT if analyse else {name: value for name, value in CONTRACT.items() if name != "spotline"}
     (folder / "contract.json").write_text(json.dumps(contract))
     reasons = [{"code": "minimum", "field": "price", "rows": rejected, "examples": []}] if rejected else []

@@ -2,6 +2,7 @@
 
 import math
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +18,11 @@ def numbers(*values: float, missing: float = 0.0) -> Distribution:
     return Distribution(missing, quantiles=tuple(float(value) for value in np.quantile(values, SHARES)))
 
 
-def column(values: list, kind: str = "string", missing: int = 0, top: int = 10) -> dict:
+def column(values: list[Any], kind: str = "string", missing: int = 0, top: int = 10) -> dict[str, Any]:
     """A column of the quality report, as cleaning counts it."""
     counts = {value: values.count(value) for value in dict.fromkeys(values)}
     ordered = sorted(counts.items(), key=lambda item: -item[1])[:top]
-    told = {
+    told: dict[str, Any] = {
         "type": kind,
         "missing": missing,
         "distinct": len(counts),
@@ -33,7 +34,7 @@ def column(values: list, kind: str = "string", missing: int = 0, top: int = 10) 
     return told
 
 
-def test_the_index_is_the_one_of_the_textbook():
+def test_the_index_is_the_one_of_the_textbook() -> None:
     before = Distribution(0.0, values={"a": 0.5, "b": 0.5})
     now = Distribution(0.0, values={"a": 0.8, "b": 0.2})
 
@@ -41,13 +42,13 @@ def test_the_index_is_the_one_of_the_textbook():
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=50), st.floats(0, 0.9))
-def test_a_day_does_not_differ_from_itself(values, missing):
+def test_a_day_does_not_differ_from_itself(values: list[float], missing: float) -> None:
     day = numbers(*values, missing=missing)
 
     assert stability_index(day, day) == pytest.approx(0.0, abs=1e-9)
 
 
-def test_samples_of_one_population_are_alike_and_a_shift_is_not():
+def test_samples_of_one_population_are_alike_and_a_shift_is_not() -> None:
     random = np.random.default_rng(1)
     first, second = numbers(*random.normal(0, 1, 900)), numbers(*random.normal(0, 1, 900))
 
@@ -56,12 +57,12 @@ def test_samples_of_one_population_are_alike_and_a_shift_is_not():
     assert stability_index(first, numbers(*random.normal(0, 3, 900))) > 0.25
 
 
-def test_values_that_go_missing_are_drift():
+def test_values_that_go_missing_are_drift() -> None:
     assert stability_index(numbers(1, 2, 3), numbers(1, 2, 3, missing=0.4)) > 0.25
     assert stability_index(numbers(1, 2, 3), Distribution(1.0, values={})) > 0.25
 
 
-def test_a_new_value_is_drift_and_a_rare_one_below_the_commonest_is_not():
+def test_a_new_value_is_drift_and_a_rare_one_below_the_commonest_is_not() -> None:
     whole = Distribution(0.0, values={"a": 0.6, "b": 0.4})
     assert stability_index(whole, Distribution(0.0, values={"a": 0.4, "b": 0.3, "c": 0.3})) > 0.25
 
@@ -70,31 +71,34 @@ def test_a_new_value_is_drift_and_a_rare_one_below_the_commonest_is_not():
 
 
 @pytest.mark.parametrize("kind", ["date", "datetime", "time", "yearmonth"])
-def test_moments_move_by_nature_and_are_not_compared(kind):
+def test_moments_move_by_nature_and_are_not_compared(kind: str) -> None:
     assert distribution(column(["2013-02-09"], kind), 1) is None
 
 
-def test_names_of_rows_are_not_compared():
+def test_names_of_rows_are_not_compared() -> None:
     assert distribution(column([f"N{number}" for number in range(100)]), 100) is None
 
 
-def test_a_number_with_few_values_is_compared_by_them():
+def test_a_number_with_few_values_is_compared_by_them() -> None:
     found = distribution(column([1, 1, 2], "integer"), 3)
 
+    assert found is not None
     assert found.values == {"1": 2 / 3, "2": 1 / 3}
 
 
-def test_a_number_with_many_values_is_compared_by_its_quantiles():
+def test_a_number_with_many_values_is_compared_by_its_quantiles() -> None:
     found = distribution(column(list(range(100)), "integer"), 100)
 
+    assert found is not None
     assert found.values is None
+    assert found.quantiles is not None
     assert len(found.quantiles) == len(SHARES)
 
 
 @pytest.mark.parametrize(
     "one", [Distribution(0.1, {"a": 0.9}), Distribution(0.0, None, (1.0, 2.5)), Distribution(1.0, {})]
 )
-def test_the_table_gives_back_what_it_was_given(one):
+def test_the_table_gives_back_what_it_was_given(one: Distribution) -> None:
     assert Distribution.from_item(plain(attribute(one.to_item()))) == one
     assert Distribution.from_item({"missing": Decimal(0), "values": {"a": Decimal("0.5")}}).values == {"a": 0.5}
 
@@ -103,7 +107,7 @@ def earlier(date: str, **columns: Distribution) -> EarlierDay:
     return EarlierDay(date, {"rows": {}}, columns)
 
 
-def test_one_odd_day_before_does_not_make_the_next_one_look_odd():
+def test_one_odd_day_before_does_not_make_the_next_one_look_odd() -> None:
     usual, odd = numbers(*range(100)), numbers(*range(900, 1000))
 
     (found,) = compare({"x": usual}, [earlier("1", x=usual), earlier("2", x=odd), earlier("3", x=usual)])
@@ -111,7 +115,7 @@ def test_one_odd_day_before_does_not_make_the_next_one_look_odd():
     assert found.index == pytest.approx(0.0, abs=1e-9)
 
 
-def test_the_furthest_column_comes_first_and_a_new_one_is_left_out():
+def test_the_furthest_column_comes_first_and_a_new_one_is_left_out() -> None:
     now = {"calm": numbers(1, 2), "moved": numbers(7, 8), "new": numbers(1)}
 
     found = compare(now, [earlier("1", calm=numbers(1, 2), moved=numbers(1, 2))])
@@ -119,7 +123,7 @@ def test_the_furthest_column_comes_first_and_a_new_one_is_left_out():
     assert [drift.column for drift in found] == ["moved", "calm"]
 
 
-def test_a_column_that_names_the_day_is_no_drift_and_one_that_changed_is():
+def test_a_column_that_names_the_day_is_no_drift_and_one_that_changed_is() -> None:
     def one(value: str) -> Distribution:
         return Distribution(0.0, values={value: 1.0})
 
@@ -130,11 +134,11 @@ def test_a_column_that_names_the_day_is_no_drift_and_one_that_changed_is():
     assert [drift.column for drift in found] == ["unit"]
 
 
-def test_without_a_day_before_there_is_nothing_to_compare():
+def test_without_a_day_before_there_is_nothing_to_compare() -> None:
     assert drift_document({"x": numbers(1)}, []) is None
 
 
-def test_a_wide_file_keeps_a_bounded_number_of_columns():
+def test_a_wide_file_keeps_a_bounded_number_of_columns() -> None:
     quality = {"columns": {f"c{at}": column(["a"]) for at in range(500)}}
 
     assert list(columns_of(quality, 1)) == [f"c{at}" for at in range(MOST_COLUMNS)]

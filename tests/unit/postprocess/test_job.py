@@ -1,10 +1,13 @@
 """The job from its inputs to its manifest, on folders and on S3."""
 
+from __future__ import annotations
+
 import json
 import re
 import subprocess
 import sys
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -13,6 +16,7 @@ from moto import mock_aws
 
 from postprocess import job
 from postprocess.__main__ import main
+from postprocess.report import render
 from postprocess.table import DayKey, ResultTable, attribute
 from spotline.exits import ExitCode
 from spotline.layout import analysis_prefix, preprocess_prefix
@@ -20,15 +24,22 @@ from spotline.manifests import ResultManifest
 from spotline.objects import LocalObjects
 from tests.unit.postprocess.leftovers import Scored, write_analysis, write_clean
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mypy_boto3_s3 import S3Client
+
 RUN = "flights-20130209-0123456789abcdef"
 
 
-def run(given, output):
+def run(given: Path, output: Path) -> dict[str, Any]:
     assert main(["--input", str(given), "--output", str(output)]) == ExitCode.DONE
-    return json.loads((output / "metrics.json").read_text())
+    document: dict[str, Any] = json.loads((output / "metrics.json").read_text())
+    return document
 
 
-def test_metrics_are_merged_from_all_parts(tmp_path, analysis):
+def test_metrics_are_merged_from_all_parts(tmp_path: Path, analysis: Path) -> None:
     document = run(analysis, tmp_path / "out")
 
     assert document["metrics"]["rows"] == {"read": 8, "clean": 6, "rejected": 2, "rejected_share": 0.25}
@@ -42,7 +53,7 @@ def test_metrics_are_merged_from_all_parts(tmp_path, analysis):
     assert document["gang"]["members"] == 2
 
 
-def test_how_often_a_run_was_reclaimed_is_not_in_its_metrics(tmp_path, clean):
+def test_how_often_a_run_was_reclaimed_is_not_in_its_metrics(tmp_path: Path, clean: Path) -> None:
     members = [Scored((1.0, 2.0), (1.5, 2.0), ("train", "validation"))]
     calm = run(write_analysis(tmp_path / "calm", clean, members), tmp_path / "a")
     reclaimed = run(
@@ -54,7 +65,7 @@ def test_how_often_a_run_was_reclaimed_is_not_in_its_metrics(tmp_path, clean):
     assert (calm["gang"]["resumed_from"], reclaimed["gang"]["resumed_from"]) == (None, 40)
 
 
-def test_a_contract_without_a_target_gets_cleaning_alone(tmp_path):
+def test_a_contract_without_a_target_gets_cleaning_alone(tmp_path: Path) -> None:
     document = run(write_clean(tmp_path / "clean", analyse=False), tmp_path / "out")
 
     assert document["metrics"]["model"] is None
@@ -62,7 +73,7 @@ def test_a_contract_without_a_target_gets_cleaning_alone(tmp_path):
     assert b"names no target" in (tmp_path / "out/report.html").read_bytes()
 
 
-def test_the_manifest_names_what_was_read_and_written(tmp_path, clean, analysis):
+def test_the_manifest_names_what_was_read_and_written(tmp_path: Path, clean: Path, analysis: Path) -> None:
     run(analysis, tmp_path / "out")
 
     manifest = ResultManifest.from_json((tmp_path / "out/manifest.json").read_bytes())
@@ -72,11 +83,13 @@ def test_the_manifest_names_what_was_read_and_written(tmp_path, clean, analysis)
 
 
 @pytest.mark.parametrize("survived", [0, 1, 2])
-def test_killed_before_the_manifest_it_leaves_nothing_that_looks_finished(tmp_path, analysis, monkeypatch, survived):
-    writes = []
+def test_killed_before_the_manifest_it_leaves_nothing_that_looks_finished(
+    tmp_path: Path, analysis: Path, monkeypatch: pytest.MonkeyPatch, survived: int
+) -> None:
+    writes: list[str] = []
     write = LocalObjects.write
 
-    def dying(self, key, body, **condition):
+    def dying(self: LocalObjects, key: str, body: bytes, **condition: Any) -> str:
         if len(writes) == survived:
             raise KeyboardInterrupt
         writes.append(key)
@@ -89,11 +102,12 @@ def test_killed_before_the_manifest_it_leaves_nothing_that_looks_finished(tmp_pa
     assert not (tmp_path / "out/manifest.json").exists()
 
 
-def test_of_two_jobs_at_once_the_first_manifest_stands(tmp_path, analysis, monkeypatch):
+def test_of_two_jobs_at_once_the_first_manifest_stands(
+    tmp_path: Path, analysis: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
-    render = job.render
 
-    def overtaken(*arguments):
+    def overtaken(*arguments: Any) -> bytes:
         (out / "manifest.json").write_text("written by the other job")
         return render(*arguments)
 
@@ -103,11 +117,11 @@ def test_of_two_jobs_at_once_the_first_manifest_stands(tmp_path, analysis, monke
     assert (out / "manifest.json").read_text() == "written by the other job"
 
 
-def test_a_second_run_of_the_job_replaces_the_first_one_s_results(tmp_path, analysis):
+def test_a_second_run_of_the_job_replaces_the_first_one_s_results(tmp_path: Path, analysis: Path) -> None:
     assert run(analysis, tmp_path / "out") == run(analysis, tmp_path / "out")
 
 
-def test_inputs_that_disagree_are_bad_configuration_and_one_line(tmp_path, clean):
+def test_inputs_that_disagree_are_bad_configuration_and_one_line(tmp_path: Path, clean: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-m", "postprocess", "--input", str(clean), "--output", str(tmp_path / "out")],
         capture_output=True,
@@ -120,16 +134,18 @@ def test_inputs_that_disagree_are_bad_configuration_and_one_line(tmp_path, clean
     assert re.fullmatch(r"ERROR .*python -m analysis.*\n", told.stderr)
 
 
-def test_without_arguments_and_environment_it_says_what_is_not_set(monkeypatch, caplog):
+def test_without_arguments_and_environment_it_says_what_is_not_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("RUN_ID", "RUNS_TABLE"):
         monkeypatch.delenv(name, raising=False)
 
     assert main([]) == ExitCode.BAD_CONFIGURATION
-    assert "RUN_ID is not set" in caplog.text
+    assert "RUN_ID is not set" in json.loads(capsys.readouterr().err)["message"]
 
 
 @pytest.fixture
-def cloud(monkeypatch):
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
     for name, value in {
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "x",
@@ -150,13 +166,13 @@ def cloud(monkeypatch):
         yield s3
 
 
-def upload(s3, folder, bucket, prefix):
+def upload(s3: S3Client, folder: Path, bucket: str, prefix: str) -> None:
     for path in folder.rglob("*"):
         if path.is_file() and not path.name.startswith("."):
             s3.upload_file(str(path), bucket, prefix + path.relative_to(folder).as_posix())
 
 
-def test_in_the_cloud_results_and_table_agree(tmp_path, clean, analysis, cloud):
+def test_in_the_cloud_results_and_table_agree(tmp_path: Path, clean: Path, analysis: Path, cloud: S3Client) -> None:
     key = "data/flights/20130209/flights.csv"
     version = cloud.put_object(Bucket="ingest", Key=key, Body=b"a")["VersionId"]
     upload(cloud, clean, "intermediate", preprocess_prefix(RUN))

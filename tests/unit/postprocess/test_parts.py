@@ -1,20 +1,24 @@
 """Parts come together whole, whatever the number of members."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from postprocess.inputs import InputsDisagree, read_local_inputs
-from postprocess.parts import Task, importance, most_surprising, read_predictions
+from postprocess.parts import Predictions, Task, importance, most_surprising, read_predictions
 from tests.unit.postprocess.leftovers import Scored, write_analysis
 
 
-def predictions(folder):
-    return read_predictions(read_local_inputs(folder).analysed)
+def predictions(folder: Path) -> Predictions:
+    analysed = read_local_inputs(folder).analysed
+    assert analysed is not None
+    return read_predictions(analysed)
 
 
-def test_rows_of_all_members_are_put_together(analysis):
+def test_rows_of_all_members_are_put_together(analysis: Path) -> None:
     found = predictions(analysis)
 
     assert found.actual.tolist() == [1.0, 2.0, 4.0, 8.0, 3.0]
@@ -24,7 +28,7 @@ def test_rows_of_all_members_are_put_together(analysis):
     assert found.task is Task.REGRESSION
 
 
-def test_classes_are_ones_and_zeros(tmp_path, clean):
+def test_classes_are_ones_and_zeros(tmp_path: Path, clean: Path) -> None:
     member = Scored((True, False), (0.9, 0.4), ("train", "validation"), task="binary")
 
     found = predictions(write_analysis(tmp_path / "analysis", clean, [member]))
@@ -33,7 +37,7 @@ def test_classes_are_ones_and_zeros(tmp_path, clean):
     assert found.actual.tolist() == [1.0, 0.0]
 
 
-def test_without_validation_rows_all_rows_judge(tmp_path, clean):
+def test_without_validation_rows_all_rows_judge(tmp_path: Path, clean: Path) -> None:
     member = Scored((1.0, 2.0), (1.0, 1.0), ("train", "train"))
 
     found = predictions(write_analysis(tmp_path / "analysis", clean, [member]))
@@ -41,13 +45,13 @@ def test_without_validation_rows_all_rows_judge(tmp_path, clean):
     assert found.judging.all()
 
 
-def test_a_member_without_rows_is_no_trouble(tmp_path, clean):
+def test_a_member_without_rows_is_no_trouble(tmp_path: Path, clean: Path) -> None:
     members = [Scored((1.0,), (2.0,), ("validation",)), Scored((), (), ())]
 
     assert len(predictions(write_analysis(tmp_path / "analysis", clean, members)).actual) == 1
 
 
-def test_the_most_surprising_rows_are_those_of_all_members(analysis):
+def test_the_most_surprising_rows_are_those_of_all_members(analysis: Path) -> None:
     found = predictions(analysis).surprising
 
     assert [(row.residual, row.key) for row in found] == [
@@ -58,9 +62,9 @@ def test_the_most_surprising_rows_are_those_of_all_members(analysis):
     assert found[0].reasons[0].feature == "status"
 
 
-def test_equally_surprising_rows_come_in_the_order_of_the_data():
-    def row(shard, number):
-        values = {"key": None, "actual": 1.0, "prediction": 3.0, "residual": -2.0, "reasons": []}
+def test_equally_surprising_rows_come_in_the_order_of_the_data() -> None:
+    def row(shard: int, number: int) -> dict[str, Any]:
+        values: dict[str, Any] = {"key": None, "actual": 1.0, "prediction": 3.0, "residual": -2.0, "reasons": []}
         return {"shard": shard, "row": number, **values}
 
     places = [(1, 0), (0, 5), (0, 2)]
@@ -69,11 +73,11 @@ def test_equally_surprising_rows_come_in_the_order_of_the_data():
     assert [(row.shard, row.row) for row in found] == [(0, 2), (0, 5)]
 
 
-def test_features_come_by_their_share():
+def test_features_come_by_their_share() -> None:
     assert [entry.feature for entry in importance({"b": 0.3, "a": 0.3, "c": 0.4, "d": 0.0})] == ["c", "a", "b"]
 
 
-def test_a_part_that_lost_rows_is_refused(analysis, clean):
+def test_a_part_that_lost_rows_is_refused(analysis: Path, clean: Path) -> None:
     whole = (analysis / "parts/part-0001.parquet").read_bytes()
     (analysis / "parts/part-0000.parquet").write_bytes(whole)
     sums = json.loads((analysis / "parts/part-0001.json").read_text())
@@ -84,14 +88,14 @@ def test_a_part_that_lost_rows_is_refused(analysis, clean):
         predictions(analysis)
 
 
-def test_a_part_of_another_schema_is_refused(analysis):
+def test_a_part_of_another_schema_is_refused(analysis: Path) -> None:
     (analysis / "parts/part-0000.json").write_text('{"schema": "somebody/else/9"}')
 
     with pytest.raises(InputsDisagree, match="somebody/else/9"):
         predictions(analysis)
 
 
-def test_arrays_have_one_length(analysis):
+def test_arrays_have_one_length(analysis: Path) -> None:
     found = predictions(analysis)
 
     assert len(found.actual) == len(found.prediction) == len(found.validation)

@@ -23,6 +23,7 @@ from postprocess.timeline import GangSpan
 from tests.unit.postprocess.leftovers import Scored, many_rows, write_analysis, write_clean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 EVIL = "<script>alert(1)</script>"
@@ -77,7 +78,7 @@ class Page(HTMLParser):
             self._in_heading = False
 
 
-def test_it_fetches_nothing_and_runs_nothing(whole):
+def test_it_fetches_nothing_and_runs_nothing(whole: str) -> None:
     page = Page(whole)
 
     assert page.fetched == []
@@ -86,7 +87,7 @@ def test_it_fetches_nothing_and_runs_nothing(whole):
     assert "@import" not in whole
 
 
-def test_it_says_what_a_person_asks(whole):
+def test_it_says_what_a_person_asks(whole: str) -> None:
     assert Page(whole).headings == [
         "flights 2013-02-09",
         "The data",
@@ -101,13 +102,13 @@ def test_it_says_what_a_person_asks(whole):
     assert "On-Demand" in whole
 
 
-def test_data_is_shown_as_data(whole):
+def test_data_is_shown_as_data(whole: str) -> None:
     assert EVIL not in whole
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in whole
     assert EVIL not in bars([{"label": EVIL, "value": 1}])
 
 
-def test_it_stays_small_however_many_rows_there_are(tmp_path):
+def test_it_stays_small_however_many_rows_there_are(tmp_path: Path) -> None:
     clean = write_clean(tmp_path / "clean")
     few = report(write_analysis(tmp_path / "few", clean, [many_rows(rows=2_000)]))
     many = report(write_analysis(tmp_path / "many", clean, [many_rows(rows=200_000)]))
@@ -116,20 +117,20 @@ def test_it_stays_small_however_many_rows_there_are(tmp_path):
     assert len(many) < 1.6 * len(few)
 
 
-def test_a_run_without_a_model_has_a_report_too(tmp_path):
+def test_a_run_without_a_model_has_a_report_too(tmp_path: Path) -> None:
     html = report(write_clean(tmp_path / "clean", analyse=False, rejected=0))
 
     assert "The contract names no target" in html
     assert "Every row is clean." in html
 
 
-def test_a_file_without_rows_has_a_report_too(tmp_path):
+def test_a_file_without_rows_has_a_report_too(tmp_path: Path) -> None:
     html = report(write_clean(tmp_path / "clean", clean=0, rejected=0, analyse=False))
 
     assert "No row is clean" in html
 
 
-def test_probabilities_are_shown_against_what_was_observed(tmp_path):
+def test_probabilities_are_shown_against_what_was_observed(tmp_path: Path) -> None:
     member = Scored((True, False, True), (0.9, 0.2, 0.6), ("train", "validation", "validation"), task="binary")
     html = report(write_analysis(tmp_path / "analysis", write_clean(tmp_path / "clean"), [member]))
 
@@ -146,7 +147,7 @@ def test_probabilities_are_shown_against_what_was_observed(tmp_path):
         Scored((3e38, -3e38), (0.0, 0.0), ("validation", "validation")),
     ],
 )
-def test_odd_data_makes_a_report_all_the_same(tmp_path, member):
+def test_odd_data_makes_a_report_all_the_same(tmp_path: Path, member: Scored) -> None:
     assert "</html>" in report(write_analysis(tmp_path / "analysis", write_clean(tmp_path / "clean"), [member]))
 
 
@@ -160,7 +161,7 @@ def test_odd_data_makes_a_report_all_the_same(tmp_path, member):
         (1.5e300, "1.5e+300"),
     ],
 )
-def test_measurements_are_written_for_people(value, text):
+def test_measurements_are_written_for_people(value: float, text: str) -> None:
     assert wording.number(value) == text
 
 
@@ -170,7 +171,10 @@ CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-brows
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine to look at the report with")
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [500, 1200])
-def test_a_browser_draws_it_in_light_and_dark_on_a_phone_and_a_desk(whole, tmp_path, width, dark):
+def test_a_browser_draws_it_in_light_and_dark_on_a_phone_and_a_desk(
+    whole: str, tmp_path: Path, width: int, dark: bool
+) -> None:
+    assert CHROMIUM is not None
     page, picture = tmp_path / "report.html", tmp_path / "report.png"
     page.write_text(whole, encoding="utf-8")
 
@@ -212,12 +216,12 @@ def pixels(png: bytes) -> list[list[tuple[int, int, int]]]:
     for at in range(height):
         start = at * (width * size + 1)
         line = _unfiltered(data[start], bytearray(data[start + 1 : start + 1 + width * size]), above, size)
-        rows.append([tuple(line[x : x + 3]) for x in range(0, len(line), size)])
+        rows.append([(line[x], line[x + 1], line[x + 2]) for x in range(0, len(line), size)])
         above = line
     return rows
 
 
-def _chunks(png: bytes):
+def _chunks(png: bytes) -> Iterator[bytes]:
     at = 8
     while at < len(png):
         (length,) = struct.unpack(">I", png[at : at + 4])
@@ -236,7 +240,7 @@ def _unfiltered(kind: int, line: bytearray, above: bytearray, size: int) -> byte
     return line
 
 
-def test_the_report_has_no_remote_address_but_names_of_vocabularies(whole):
+def test_the_report_has_no_remote_address_but_names_of_vocabularies(whole: str) -> None:
     assert set(re.findall(r"https?://[^\"'\s<>]+", whole)) <= {
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",

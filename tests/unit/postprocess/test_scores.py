@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 from itertools import product
+from random import Random
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def columns(rows: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(first, float), np.array(second, float)
 
 
-def test_regression_scores_are_those_of_the_textbook():
+def test_regression_scores_are_those_of_the_textbook() -> None:
     actual, prediction = np.array([1.0, 2.0, 3.0, 6.0]), np.array([1.0, 2.0, 4.0, 4.0])
 
     scored = scores.score_regression(actual, prediction)
@@ -34,7 +35,7 @@ def test_regression_scores_are_those_of_the_textbook():
     assert scored.r2 == 1 - 5 / 14
 
 
-def test_a_constant_target_has_no_r2():
+def test_a_constant_target_has_no_r2() -> None:
     scored = scores.score_regression(np.array([5.0, 5.0]), np.array([5.0, 7.0]))
 
     assert scored.r2 is None
@@ -42,14 +43,14 @@ def test_a_constant_target_has_no_r2():
 
 
 @given(pairs, st.randoms(use_true_random=False))
-def test_the_order_of_the_rows_changes_no_digit(rows, random):
+def test_the_order_of_the_rows_changes_no_digit(rows: list[tuple[float, float]], random: Random) -> None:
     shuffled = random.sample(rows, len(rows))
 
     assert scores.score_regression(*columns(rows)) == scores.score_regression(*columns(shuffled))
 
 
 @given(pairs)
-def test_the_mean_absolute_error_is_rounded_once(rows):
+def test_the_mean_absolute_error_is_rounded_once(rows: list[tuple[float, float]]) -> None:
     actual, prediction = columns(rows)
 
     exact = sum(Fraction(float(error)) for error in np.abs(actual - prediction))
@@ -58,7 +59,7 @@ def test_the_mean_absolute_error_is_rounded_once(rows):
 
 
 @given(classified)
-def test_the_area_is_the_share_of_pairs_in_the_right_order(rows):
+def test_the_area_is_the_share_of_pairs_in_the_right_order(rows: list[tuple[bool, float]]) -> None:
     actual, score = columns([(float(yes), value) for yes, value in rows])
     ones, zeros = score[actual == 1], score[actual == 0]
 
@@ -71,21 +72,21 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order(rows):
     assert area == won / (2 * len(ones) * len(zeros))
 
 
-def test_a_certain_and_wrong_probability_costs_much_and_not_infinitely():
+def test_a_certain_and_wrong_probability_costs_much_and_not_infinitely() -> None:
     scored = scores.score_binary(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
 
     assert scored.log_loss == pytest.approx(-math.log(1e-15))
     assert scored.auc == 0.0
 
 
-def test_a_coin_costs_the_logarithm_of_two():
+def test_a_coin_costs_the_logarithm_of_two() -> None:
     scored = scores.score_binary(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
 
     assert scored.log_loss == pytest.approx(math.log(2))
     assert scored.auc == 0.5
 
 
-def test_quantiles_of_known_residuals():
+def test_quantiles_of_known_residuals() -> None:
     quantiles = scores.residual_quantiles(np.arange(101.0))
 
     assert quantiles == {"p01": 1.0, "p05": 5.0, "p25": 25.0, "p50": 50.0, "p75": 75.0, "p95": 95.0, "p99": 99.0}

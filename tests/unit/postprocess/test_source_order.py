@@ -18,7 +18,7 @@ def listed(*seconds: float) -> list[Version]:
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=8).map(sorted))
-def test_texts_sort_as_the_versions_were_stored(seconds):
+def test_texts_sort_as_the_versions_were_stored(seconds: list[int]) -> None:
     versions = listed(*seconds)
 
     orders = [source_order(versions, f"v{at}") for at in range(len(seconds))]
@@ -28,18 +28,18 @@ def test_texts_sort_as_the_versions_were_stored(seconds):
 
 
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=8).map(sorted))
-def test_a_version_keeps_its_order_when_newer_ones_come(seconds):
+def test_a_version_keeps_its_order_when_newer_ones_come(seconds: list[int]) -> None:
     first = source_order(listed(seconds[0]), "v0")
 
     assert source_order(listed(*seconds), "v0") == first
 
 
-def test_parts_of_a_second_count():
+def test_parts_of_a_second_count() -> None:
     versions = listed(0.25, 0.5)
 
     assert source_order(versions, "v0") < source_order(versions, "v1")
 
 
-def test_a_deleted_version_has_no_order():
+def test_a_deleted_version_has_no_order() -> None:
     with pytest.raises(VersionGone):
         source_order(listed(1), "v9")

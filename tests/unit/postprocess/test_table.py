@@ -1,7 +1,9 @@
 """What the table is told: a run's result always, a day's metrics never of an older version than it had."""
 
+from __future__ import annotations
+
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
@@ -10,15 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from postprocess import table
 from postprocess.table import DayKey, ResultTable, Written, attribute, plain
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
 DAY = DayKey("flights", "20130209", "flights.csv")
-deserialized = TypeDeserializer().deserialize
+deserialized = cast("Callable[[Mapping[str, Any]], Any]", TypeDeserializer().deserialize)
 
 
 @pytest.fixture
-def client(monkeypatch):
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoDBClient]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     with mock_aws():
@@ -42,7 +48,9 @@ def record(client: Any, run: str, order: str | None, rows: int) -> Written:
 
 
 @pytest.mark.parametrize("runs", [[("old", "1", 10), ("new", "2", 20)], [("new", "2", 20), ("old", "1", 10)]])
-def test_in_either_order_the_newer_version_s_metrics_stand(client, runs):
+def test_in_either_order_the_newer_version_s_metrics_stand(
+    client: DynamoDBClient, runs: list[tuple[str, str, int]]
+) -> None:
     for run, order, rows in runs:
         record(client, run, order, rows)
 
@@ -52,24 +60,24 @@ def test_in_either_order_the_newer_version_s_metrics_stand(client, runs):
     assert item(client, "RUN#new", "RUN")["result"] == {"rows": 20}
 
 
-def test_what_was_written_is_told(client):
+def test_what_was_written_is_told(client: DynamoDBClient) -> None:
     assert record(client, "new", "2", 20) is Written.RUN_AND_DAY
     assert record(client, "old", "1", 10) is Written.RUN_ONLY
 
 
-def test_a_rerun_of_the_same_version_replaces_its_own_metrics(client):
+def test_a_rerun_of_the_same_version_replaces_its_own_metrics(client: DynamoDBClient) -> None:
     record(client, "run", "1", 10)
     record(client, "run-r1", "1", 11)
 
     assert item(client, "DAY#flights#20130209", "FILE#flights.csv")["run_id"] == "run-r1"
 
 
-def test_a_version_that_is_gone_leaves_the_day_as_it_is(client):
+def test_a_version_that_is_gone_leaves_the_day_as_it_is(client: DynamoDBClient) -> None:
     assert record(client, "run", None, 10) is Written.RUN_ONLY
     assert item(client, "DAY#flights#20130209", "FILE#flights.csv") == {}
 
 
-def test_other_attributes_of_the_run_s_record_stay(client):
+def test_other_attributes_of_the_run_s_record_stay(client: DynamoDBClient) -> None:
     client.put_item(TableName="runs", Item={"pk": {"S": "RUN#run"}, "sk": {"S": "RUN"}, "generation": {"N": "3"}})
 
     record(client, "run", "1", 10)
@@ -77,7 +85,7 @@ def test_other_attributes_of_the_run_s_record_stay(client):
     assert item(client, "RUN#run", "RUN")["generation"] == 3
 
 
-def test_the_days_before_are_read_oldest_first(client):
+def test_the_days_before_are_read_oldest_first(client: DynamoDBClient) -> None:
     for date in ("20130131", "20130207", "20130209", "20130110"):
         day = DayKey("flights", date, "flights.csv")
         ResultTable("runs", client).record("run", {}, day, "1", {"metrics": {"rows": 1}})
@@ -87,13 +95,13 @@ def test_the_days_before_are_read_oldest_first(client):
     assert [(item["day"], item["metrics"]) for item in found] == [("20130131", {"rows": 1}), ("20130207", {"rows": 1})]
 
 
-def test_another_file_of_the_day_is_another_series(client):
+def test_another_file_of_the_day_is_another_series(client: DynamoDBClient) -> None:
     ResultTable("runs", client).record("run", {}, DayKey("flights", "20130208", "other.csv"), "1", {})
 
     assert ResultTable("runs", client).days_before(DAY, 7) == []
 
 
-def test_gangs_are_read_up_to_the_newest(client):
+def test_gangs_are_read_up_to_the_newest(client: DynamoDBClient) -> None:
     for generation in (1, 3):
         item = {"pk": {"S": "RUN#run"}, "sk": {"S": f"GANG#{generation:04d}"}, "generation": {"N": str(generation)}}
         client.put_item(TableName="runs", Item=item)
@@ -120,23 +128,23 @@ class Busy:
         self.written += 1
 
 
-def test_a_conflict_with_another_writer_is_tried_again(monkeypatch):
-    monkeypatch.setattr(table.time, "sleep", lambda _: None)
+def test_a_conflict_with_another_writer_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postprocess.table.time.sleep", lambda _: None)
     busy = Busy(conflicts=3)
 
     assert record(busy, "run", "1", 10) is Written.RUN_AND_DAY
     assert busy.written == 1
 
 
-def test_an_endless_conflict_fails_the_job(monkeypatch):
-    monkeypatch.setattr(table.time, "sleep", lambda _: None)
+def test_an_endless_conflict_fails_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postprocess.table.time.sleep", lambda _: None)
 
     with pytest.raises(Busy.exceptions.TransactionCanceledException):
         record(Busy(conflicts=99), "run", "1", 10)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_every_number_reads_back_as_it_was(value):
+def test_every_number_reads_back_as_it_was(value: float) -> None:
     read = deserialized(attribute(value))
 
     assert float(read) == value
@@ -145,11 +153,11 @@ def test_every_number_reads_back_as_it_was(value):
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(), st.lists))
-def test_what_is_written_is_read_again(document):
+def test_what_is_written_is_read_again(document: Any) -> None:
     assert plain(attribute(document)) == document
 
 
-def test_what_json_can_hold_the_table_can_hold():
+def test_what_json_can_hold_the_table_can_hold() -> None:
     document = {"a": None, "b": True, "c": 3, "d": "x", "e": [1.5, {"f": float("inf")}], "g": ()}
 
     assert deserialized(attribute(document)) == {

@@ -13,12 +13,12 @@ FIRST = {
 SECOND = {"generation": 2, "market": "ON_DEMAND", "launched_at": "2013-02-10T06:06:00+00:00"}
 
 
-def test_gangs_are_told_in_seconds_since_the_first():
+def test_gangs_are_told_in_seconds_since_the_first() -> None:
     assert timeline([FIRST, SECOND]) == [
         GangSpan(1, "SPOT", "a", 0.0, 330.5, "Spot.Interrupted"),
         GangSpan(2, "ON_DEMAND", None, 360.0, None, None),
     ]
 
 
-def test_a_run_without_a_gang_has_no_timeline():
+def test_a_run_without_a_gang_has_no_timeline() -> None:
     assert timeline([]) == []
