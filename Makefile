@@ -32,6 +32,10 @@ demo: setup ## Take one real day of flights through the whole system, on this ma
 test: lint ## Lint, then every test but the soak; under 10 minutes on 2 cores.
 	$(PYTEST) -n 2 --dist loadgroup -m "not soak" --ignore tests/validate
 
+.PHONY: test-sfn-local
+test-sfn-local: setup ## The state machine's cases on Step Functions Local, where Docker has its image.
+	$(PYTEST) -m sfn_local tests/statemachine
+
 VALIDATORS := .venv-validate/.installed
 $(VALIDATORS): requirements/validate.txt $(INSTALLED)
 	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-validate

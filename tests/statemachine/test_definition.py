@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+import shutil
+import subprocess
+import sys
 from typing import Any
 
-import botocore.session
 import pytest
-from botocore import xform_name
 
-ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "statemachine" / "pipeline.asl.json").read_text()
-DEFINITION: dict[str, Any] = json.loads(TEXT)
+from tests.statemachine.pipeline import DEFINITION, DEFINITION_FILE, ROOT, TASKS, operation, unknown_members
+
+TEXT = DEFINITION_FILE.read_text(encoding="utf-8")
 STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
-TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 GANGS = {name: state for name, state in TASKS.items() if state["Resource"].endswith(".waitForTaskToken")}
 
 
@@ -78,31 +77,12 @@ def test_every_state_can_be_reached() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_every_tasks_parameters_are_known_to_the_service(name: str) -> None:
     # Given the API that the Task calls
-    resource = TASKS[name]["Resource"].removeprefix("arn:aws:states:::").split(".")[0].removeprefix("aws-sdk:")
-    service, action = resource.split(":")
-    model = botocore.session.get_session().get_service_model(service)
-    operation = next(op for op in model.operation_names if xform_name(op) == xform_name(action[0].upper() + action[1:]))
-    # Then each parameter is a member of its input, spelled as Step Functions does
-    shape = model.operation_model(operation).input_shape
+    shape = operation(TASKS[name]["Resource"]).input_shape
     assert shape is not None
-    unknown = list(_unknown(TASKS[name]["Parameters"], shape))
-    assert unknown == []
+    # Then each parameter is a member of its input, spelled as Step Functions does
+    assert list(unknown_members(TASKS[name]["Parameters"], shape)) == []
     given = {key.removesuffix(".$").lower() for key in TASKS[name]["Parameters"]}
     assert {member.lower() for member in shape.required_members} <= given
-
-
-def _unknown(value: Any, shape: Any, path: str = "") -> Any:
-    if shape.type_name == "structure" and isinstance(value, dict):
-        members = {member.lower(): member for member in shape.members}
-        for key, item in value.items():
-            member = members.get(key.removesuffix(".$").lower())
-            if member is None:
-                yield f"{path}{key}"
-            else:
-                yield from _unknown(item, shape.members[member], f"{path}{key}.")
-    elif shape.type_name == "list" and isinstance(value, list):
-        for item in value:
-            yield from _unknown(item, shape.member, f"{path}[]")
 
 
 def test_job_definitions_are_named_without_revision() -> None:
@@ -120,3 +100,27 @@ def test_a_jobs_overrides_fit_even_for_the_longest_key(name: str) -> None:
     filled = [{"name": entry["Name"], "value": "x" * longest.get(entry["Name"], 32)} for entry in environment]
     # Then they stay within what Batch takes (8,192 characters: SubmitJob, Batch API reference)
     assert len(json.dumps({"environment": filled})) < 8192
+
+
+def test_statelint_finds_no_fault() -> None:
+    linted = subprocess.run(
+        [sys.executable, "-m", "statelint", str(DEFINITION_FILE)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_asl_validator_finds_no_fault() -> None:
+    validator = shutil.which("asl-validator")
+    if validator is None:
+        pytest.skip("asl-validator is not on the PATH: `npm install --global asl-validator` brings it where Node.js is")
+
+    validated = subprocess.run(
+        [validator, "--json-path", str(DEFINITION_FILE)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert validated.returncode == 0, validated.stdout + validated.stderr
