@@ -270,6 +270,7 @@ MISTAKES = {
         TEMPLATE,
         "job-definition/${Jobs.Outputs.SpotGangJobDefinition}:*",
         "job-definition/${Jobs.Outputs.PreprocessJobDefinition}:*",
+        every=True,  # both functions that submit gangs name it
     ),
     "a queue that may not be submitted to": Mistake(
         "whoever_submits_may_submit", TEMPLATE, "                - !GetAtt Compute.Outputs.MainQueue\n", ""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
@@ -14,12 +14,18 @@ from moto import mock_aws
 
 import ingest
 import launch_gang
+import looking
 import notify
 import reconcile
 from announce.outcomes import SUCCEEDED, ExecutionEnded, FileRejected, read_request
 from spotline.failures import ErrorName, Failure
 from spotline.layout import MalformedKey, parse_data_key
 from spotline.runs import Market, Run, execution_arn, run_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
@@ -49,7 +55,7 @@ def the_run() -> Run:
 
 
 @pytest.fixture
-def aws(monkeypatch):
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in {
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "x",
@@ -61,7 +67,7 @@ def aws(monkeypatch):
         yield
 
 
-def test_ingest_starts_the_run_of_the_landed_object(aws, monkeypatch):
+def test_ingest_starts_the_run_of_the_landed_object(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = boto3.client("stepfunctions")
     machine = steps.create_state_machine(
         name="spotline-Pipeline",
@@ -72,21 +78,29 @@ def test_ingest_starts_the_run_of_the_landed_object(aws, monkeypatch):
     monkeypatch.setenv("NOTIFY_FUNCTION", "notify")
     monkeypatch.setenv("MAX_OBJECT_BYTES", "1000000")
 
-    answer = ingest.handler(sample("ingest-object-created"), Context())
+    answer = ingest.handler(sample("ingest-object-created"), cast("LambdaContext", Context()))
 
     assert answer == {"outcome": "started", "run_id": the_run().run_id}
     assert steps.list_executions(stateMachineArn=machine)["executions"][0]["name"] == the_run().run_id
 
 
-def test_launch_gang_reads_its_task(monkeypatch):
-    names = ("RUNS_TABLE", "INTERMEDIATE_BUCKET", "RESULTS_BUCKET", "SPOT_QUEUE", "SPOT_JOB_DEFINITION")
-    for name in (*names, "ON_DEMAND_QUEUE", "ON_DEMAND_JOB_DEFINITION"):
-        monkeypatch.setenv(name, "x")
-    monkeypatch.setenv("GANG_MEMBERS", "2")
-    launched: list[launch_gang.Task] = []
-    monkeypatch.setattr(launch_gang, "launch", lambda task, _known: launched.append(task))
+def tell(monkeypatch: pytest.MonkeyPatch, settings_class: type[launch_gang.Settings | reconcile.Settings]) -> None:
+    """Set every variable that a function reads, to a value that any type of setting takes."""
+    for field in fields(settings_class):
+        monkeypatch.setenv(field.name.upper(), "1")
 
-    launch_gang.handler(sample("launch-gang-task"), Context())
+
+def test_launch_gang_reads_its_task(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    tell(monkeypatch, launch_gang.Settings)
+    launched: list[launch_gang.Task] = []
+
+    def answered(task: launch_gang.Task, *_: Any) -> dict[str, Any]:
+        launched.append(task)
+        return {}
+
+    monkeypatch.setattr(launch_gang, "answer_task", answered)
+
+    launch_gang.handler(sample("launch-gang-task"), cast("LambdaContext", Context()))
 
     assert (launched[0].run_id, launched[0].market) == (the_run().run_id, Market.SPOT)
     assert launched[0].execution_arn.endswith(the_run().run_id)
@@ -100,30 +114,21 @@ def test_launch_gang_reads_its_task(monkeypatch):
         ("reconcile-schedule", False),
     ],
 )
-def test_reconcile_looks_where_the_event_points(aws, monkeypatch, name, names_the_run):
-    boto3.client("dynamodb").create_table(
-        TableName="runs",
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk", "open_gang")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "open-gangs",
-                "KeySchema": [{"AttributeName": "open_gang", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    for variable in ("RESULTS_BUCKET", "SPOT_QUEUE", "ON_DEMAND_QUEUE", "MAIN_QUEUE", "STATE_MACHINE_ARN"):
-        monkeypatch.setenv(variable, "x")
-    monkeypatch.setenv("RUNS_TABLE", "runs")
-    monkeypatch.setenv("SPOT_MAX_WAIT_SECONDS", "900")
-    monkeypatch.setenv("ON_DEMAND_MAX_WAIT_SECONDS", "3600")
+def test_reconcile_looks_where_the_event_points(
+    aws: None, monkeypatch: pytest.MonkeyPatch, name: str, names_the_run: bool
+) -> None:
+    tell(monkeypatch, reconcile.Settings)
+    looked: list[str | None] = []
 
-    answer = reconcile.handler(sample(name), Context())
+    def again(_look: looking.Look, run: str | None = None) -> looking.Seen:
+        looked.append(run)
+        return looking.Seen()
 
-    assert answer["looked_at"] == 0
-    assert reconcile.run_named_by(sample(name)) == (the_run().run_id if names_the_run else None)
+    monkeypatch.setattr(looking.Look, "again", again)
+
+    reconcile.handler(sample(name), cast("LambdaContext", Context()))
+
+    assert looked == [the_run().run_id if names_the_run else None]
 
 
 @pytest.mark.parametrize(
@@ -134,35 +139,44 @@ def test_reconcile_looks_where_the_event_points(aws, monkeypatch, name, names_th
         ("notify-rejected-file", (FileRejected, None)),
     ],
 )
-def test_notify_reads_every_request(monkeypatch, name, expected):
+def test_notify_reads_every_request(
+    monkeypatch: pytest.MonkeyPatch, name: str, expected: tuple[type, str | None]
+) -> None:
     for variable in ("RUNS_TABLE", "SLACK_WEBHOOK_SECRET", "JOB_LOG_GROUP"):
         monkeypatch.setenv(variable, "x")
     told: list[Any] = []
-    monkeypatch.setattr(notify, "announce_outcome", lambda outcome, *_: told.append(outcome) or "post")
 
-    notify.handler(sample(name), Context())
+    def announced(outcome: Any, *_: Any) -> str:
+        told.append(outcome)
+        return "post"
+
+    monkeypatch.setattr(notify, "announce_outcome", announced)
+
+    notify.handler(sample(name), cast("LambdaContext", Context()))
 
     kind, status = expected
     assert isinstance(told[0], kind)
     assert getattr(told[0], "status", None) == status
 
 
-def test_the_machine_s_call_and_the_execution_s_event_tell_of_one_execution():
+def test_the_machine_s_call_and_the_execution_s_event_tell_of_one_execution() -> None:
     told = read_request(sample("notify-success"))
     seen = read_request(sample("execution-status-change"))
     machine = sample("execution-status-change")["detail"]["stateMachineArn"]
 
+    assert isinstance(told, ExecutionEnded)
+    assert isinstance(seen, ExecutionEnded)
     assert told.execution_arn == seen.execution_arn == execution_arn(machine, the_run().run_id)
 
 
-def test_the_execution_s_event_carries_the_input_that_ingest_gives_and_a_typed_failure():
+def test_the_execution_s_event_carries_the_input_that_ingest_gives_and_a_typed_failure() -> None:
     detail = sample("execution-status-change")["detail"]
 
     assert detail["input"] == the_run().to_input()
     assert Failure.from_cause(detail["cause"]).error is ErrorName(detail["error"])
 
 
-def test_the_rejected_file_is_one_that_the_layout_refuses_with_that_reason():
+def test_the_rejected_file_is_one_that_the_layout_refuses_with_that_reason() -> None:
     request = sample("notify-rejected-file")
 
     with pytest.raises(MalformedKey) as refusal:
@@ -197,7 +211,7 @@ def patterns() -> dict[str, dict[str, Any]]:
         ("execution-status-change", "NotifyFunction.ExecutionEnded"),
     ],
 )
-def test_the_template_s_rule_lets_the_event_through(name, rule):
+def test_the_template_s_rule_lets_the_event_through(name: str, rule: str) -> None:
     event, pattern = sample(name), patterns()[rule]
 
     assert event["source"] in pattern["source"]
@@ -208,7 +222,7 @@ def test_the_template_s_rule_lets_the_event_through(name, rule):
         assert any(event["detail"]["object"][part].startswith(entry["prefix"]) for entry in wanted)
 
 
-def test_every_sample_is_told_of_in_the_readme():
+def test_every_sample_is_told_of_in_the_readme() -> None:
     readme = (EVENTS / "README.md").read_text(encoding="utf-8")
 
     assert all(f"`{path.name}`" in readme for path in EVENTS.glob("*.json"))

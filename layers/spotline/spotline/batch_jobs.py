@@ -1,22 +1,25 @@
-"""A gang's jobs in AWS Batch: submitted, found, described, terminated."""
+"""Our jobs in AWS Batch: submitted, found, described, terminated."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from spotline.runs import Market, gang_job_name
+from spotline.strays import OurJob, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mypy_boto3_batch import BatchClient
+    from mypy_boto3_batch.literals import JobStatusType
 
     from spotline.failures import Job
     from spotline.gangs import Gang
 
 _DESCRIBED_AT_ONCE = 100  # DescribeJobs takes at most 100 ids
-_UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+_UNFINISHED: tuple[JobStatusType, ...] = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
 @dataclass(frozen=True)
@@ -89,33 +92,79 @@ def describe_gang(client: BatchClient, job_id: str) -> tuple[Job | None, list[Jo
         ids = [f"{job_id}#{index}" for index in range(job["nodeProperties"]["numNodes"])]
     else:
         return job, []
-    found: dict[str, Job] = {}
-    for start in range(0, len(ids), _DESCRIBED_AT_ONCE):
-        answer = client.describe_jobs(jobs=ids[start : start + _DESCRIBED_AT_ONCE])
-        found |= {member["jobId"]: member for member in answer["jobs"]}
+    found = {member["jobId"]: member for member in _described(client, ids)}
     members = [found.get(member_id, {}) for member_id in ids]
     while members and not members[-1]:
         members.pop()
     return job, members
 
 
-def gang_jobs(client: BatchClient, queue: str, job_name: str) -> Iterator[tuple[str, str]]:
-    """Id and status of the jobs in a queue by name, which may end in `*`. With a filter, jobs of every status are listed."""
+def job_of_gang(client: BatchClient, gang: Gang, queue: str) -> str | None:
+    """The gang's job by its name, for a gang whose launcher died before it wrote the id down; the oldest, should there be more."""
+    found = _listed(client, queue, gang_job_name(gang.run_id, gang.generation))
+    return min(found, key=lambda job: (job["createdAt"], job["jobId"]))["jobId"] if found else None
+
+
+def terminate_older_gangs(client: BatchClient, queues: Iterable[str], gang: Gang, reason: str) -> list[str]:
+    """Terminate every unfinished older gang of the same run, and return the ids of their jobs. Newer ones are let be."""
+    prefix = f"{gang.run_id}-g"
+    ended = []
+    for queue in queues:
+        for job in _listed(client, queue, f"{prefix}*"):
+            generation = job["jobName"].removeprefix(prefix)
+            if job["status"] in _UNFINISHED and generation.isdecimal() and int(generation) < gang.generation:
+                client.terminate_job(jobId=job["jobId"], reason=reason)
+                ended.append(job["jobId"])
+    return ended
+
+
+def our_unfinished_jobs(client: BatchClient, queues: Iterable[str], run_id: str | None = None) -> list[OurJob]:
+    """The jobs of a run, or of all runs, that have not ended, of every stage. A job without our tags is none of ours."""
+    ids: list[str] = []
+    for queue in queues:
+        if run_id is not None:
+            ids += [job["jobId"] for job in _listed(client, queue, f"{run_id}-*") if job["status"] in _UNFINISHED]
+        else:
+            ids += _listed_unfinished(client, queue)
+    jobs = (_our_job(job) for job in _described(client, ids) if job["status"] in _UNFINISHED)
+    return [job for job in jobs if job is not None and run_id in (None, job.run_id)]
+
+
+def _our_job(job: Job) -> OurJob | None:
+    tags = job.get("tags") or {}
+    try:
+        return OurJob(
+            job_id=job["jobId"],
+            run_id=tags["spotline:run-id"],
+            stage=Stage(tags["spotline:stage"]),
+            execution_arn=tags["spotline:execution-arn"],
+            created_at=datetime.fromtimestamp(job["createdAt"] / 1000, UTC),
+            generation=int(tags.get("spotline:generation", 0)),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _listed(client: BatchClient, queue: str, job_name: str) -> list[Any]:
+    """Summaries of a queue's jobs by name, which may end in `*`: with a filter, jobs of every status are listed (ListJobs)."""
     pages = client.get_paginator("list_jobs").paginate(
         jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [job_name]}]
     )
-    for page in pages:
-        for summary in page["jobSummaryList"]:
-            yield summary["jobId"], summary.get("status", "")
+    return [job for page in pages for job in page["jobSummaryList"]]
 
 
-def terminate_unfinished(
-    client: BatchClient, queue: str, job_name: str, reason: str, *, but: str | None = None
-) -> list[str]:
-    """Terminate every unfinished job of that name, except one, and return their ids."""
-    ended = []
-    for job_id, status in gang_jobs(client, queue, job_name):
-        if status in _UNFINISHED and job_id != but:
-            client.terminate_job(jobId=job_id, reason=reason)
-            ended.append(job_id)
-    return ended
+def _listed_unfinished(client: BatchClient, queue: str) -> Iterator[str]:
+    """Ids of a queue's unfinished jobs: without a filter, ListJobs lists one status at a time.
+
+    In the order in which a job passes through them, so that one that moves on meanwhile is seen, twice rather than not at all.
+    """
+    seen = set()
+    for status in _UNFINISHED:
+        for page in client.get_paginator("list_jobs").paginate(jobQueue=queue, jobStatus=status):
+            seen |= {job["jobId"] for job in page["jobSummaryList"]}
+    yield from sorted(seen)
+
+
+def _described(client: BatchClient, ids: Sequence[str]) -> Iterator[Job]:
+    for start in range(0, len(ids), _DESCRIBED_AT_ONCE):
+        yield from client.describe_jobs(jobs=list(ids[start : start + _DESCRIBED_AT_ONCE]))["jobs"]

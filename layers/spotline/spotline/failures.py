@@ -23,6 +23,7 @@ WAITED_TOO_LONG = f"{TERMINATED_BY_US}no capacity within the longest wait"
 GANG_ENDED = f"{TERMINATED_BY_US}the gang cannot complete"
 FENCED_OFF = f"{TERMINATED_BY_US}a newer gang of the run took over"
 NOT_RUNNING = f"{TERMINATED_BY_US}its execution no longer runs"
+NOT_AWAITED = f"{TERMINATED_BY_US}no Task waits for it"
 
 # How Batch's own reasons begin; any other text is what somebody gave to TerminateJob.
 _REASONS_OF_BATCH = (
@@ -128,6 +129,15 @@ def _reclaimed(end: _Ended) -> bool:
     return end.status_reason.startswith("Host EC2") or "Spot Task was interrupted" in end.status_reason
 
 
+def _stopped(end: _Ended) -> bool:
+    """Whether somebody's TerminateJob or a timeout sent SIGTERM, which a member writes down as a notice like any other."""
+    return _terminated(end) or _timed_out(end)
+
+
+def _timed_out(end: _Ended) -> bool:
+    return "attempt duration exceeded timeout" in end.status_reason
+
+
 def _program_failed(end: _Ended) -> bool:
     code = end.exit_code
     return code is not None and code not in (ExitCode.DONE, ExitCode.TRY_AGAIN, ExitCode.GANG_NOT_FORMED, *_KILLED)
@@ -150,7 +160,7 @@ def _terminated(end: _Ended) -> bool:
 _RULES = (
     _Rule(
         ErrorName.SPOT_INTERRUPTED,
-        lambda end: _reclaimed(end) or end.noticed,
+        lambda end: _reclaimed(end) or (end.noticed and not _stopped(end)),
         "The Spot instance of {who} was reclaimed",
     ),
     _Rule(
@@ -170,7 +180,7 @@ _RULES = (
     ),
     _Rule(
         ErrorName.JOB_TIMED_OUT,
-        lambda end: "attempt duration exceeded timeout" in end.status_reason,
+        _timed_out,
         "The attempt of {who} ran past its time. Raise the job's timeout or look why it is slow, then redrive",
     ),
     _Rule(
@@ -211,12 +221,15 @@ def classify(
     market
         Where the gang ran; None for a container job.
     noticed
-        Members that wrote a Spot notice beside the checkpoint: that counts whatever AWS's own reason is.
+        Members that wrote a notice beside the checkpoint: that counts whatever AWS's own reason is, unless the reason of the
+        member or of the whole job is a stop that somebody asked for, or a timeout.
     """
     job_id = str(job.get("jobId", ""))
-    ends = [_Ended(member, index, index in noticed) for index, member in enumerate(members) if member]
+    whole = _Ended(job, None, noticed=False)
+    believed = () if _stopped(whole) else noticed
+    ends = [_Ended(member, index, index in believed) for index, member in enumerate(members) if member]
     ends = [end for end in ends if end.failed or end.noticed]
-    ends.append(_Ended(job, None, noticed=False))
+    ends.append(whole)
     by_others = [end for end in ends if not end.ended_by_us or end.noticed]
     for rule in _RULES:
         for end in ends if rule.error is ErrorName.SPOT_NO_CAPACITY else by_others:
@@ -272,6 +285,17 @@ def job_from_cause(cause: str) -> dict[str, Any] | None:
         return None
     lowered: dict[str, Any] = _lower_first(document)
     return lowered
+
+
+def failure_in(cause: str) -> Failure | None:
+    """The typed failure behind a Cause: a gang's own, or that of the job a `.sync` Task waited for; None when there is neither."""
+    job = job_from_cause(cause)
+    if job is not None:
+        return classify(job)
+    try:
+        return Failure.from_cause(cause)
+    except ValueError:
+        return None
 
 
 def _lower_first(value: Any) -> Any:

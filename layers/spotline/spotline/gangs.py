@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from spotline.executions import Execution
 from spotline.failures import (
     FENCED_OFF,
     GANG_ENDED,
@@ -24,17 +25,23 @@ from spotline.runs import Market
 SETTLING = timedelta(minutes=10)
 """How long the other members may take to leave by themselves once one has failed."""
 
-LAUNCHING = timedelta(minutes=15)
-"""How long a launcher may leave a recorded gang without a job: Lambda's longest timeout."""
+SUBMITTING = timedelta(minutes=6)
+"""How long whoever claimed a gang's submission may take: longer than either function that submits may run (template.yaml)."""
+
+TAKEN_OVER = Failure(ErrorName.GANG_MEMBER_LOST, "A newer gang of the run took over before this one was done")
+"""What a fenced-off gang's Task is told. Nobody waits for it, unless its launcher was overtaken by an older, slower one."""
 
 _TERMINAL = ("SUCCEEDED", "FAILED")
 _NOT_YET_STARTING = ("SUBMITTED", "PENDING", "RUNNABLE")
-_RUNNING_EXECUTION = ("RUNNING", "PENDING_REDRIVE")
 
 
 @dataclass(frozen=True)
 class Gang:
-    """One gang of a run, as its launcher recorded it. `job_id` is None until the job was submitted."""
+    """One gang of a run, as it is recorded.
+
+    `launched_at` is when its Task asked for it. `submitting_at` is when somebody last set about submitting its job, None while it
+    waits for a slot. `job_id` is None until the submitted job was written down.
+    """
 
     run_id: str
     generation: int
@@ -42,7 +49,18 @@ class Gang:
     task_token: str
     execution_arn: str
     launched_at: datetime
+    submitting_at: datetime | None = None
     job_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What slots and hours are held under.
+
+        >>> from datetime import UTC
+        >>> Gang("flights-20130209-1", 2, Market.SPOT, "token", "arn", datetime.now(UTC)).name
+        'flights-20130209-1#2'
+        """
+        return f"{self.run_id}#{self.generation}"
 
 
 @dataclass(frozen=True)
@@ -53,12 +71,17 @@ class Sight:
     """
 
     now: datetime
-    execution_status: str
+    execution: Execution
     newest_generation: int
     job: Job | None = None
     members: Sequence[Job] = ()
     noticed: Collection[int] = ()
     published: str | None = None
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Submit the gang's job, if there is a slot for it and the day's hours allow."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +108,12 @@ class Fail:
 
 @dataclass(frozen=True)
 class Close:
-    """Nothing is left to do about this gang; later looks pass it by."""
+    """Nothing is left to do about this gang; later looks pass it by. `used` is how long its job ran."""
+
+    used: timedelta = timedelta(0)
 
 
-Action = Terminate | Succeed | Fail | Close
+Action = Launch | Terminate | Succeed | Fail | Close
 
 
 def decide(gang: Gang, sight: Sight, longest_wait: timedelta) -> list[Action]:
@@ -104,17 +129,17 @@ def decide(gang: Gang, sight: Sight, longest_wait: timedelta) -> list[Action]:
         How long a member may stay RUNNABLE, counted from the job's submission.
     """
     job = sight.job
-    if gang.generation < sight.newest_generation:
-        return _end(job, FENCED_OFF)
-    if sight.execution_status not in _RUNNING_EXECUTION:
+    if gang.generation < sight.newest_generation or sight.execution.was_redriven_after(gang.launched_at):
+        return _end(job, FENCED_OFF, TAKEN_OVER)
+    if not sight.execution.runs:
         return _end(job, NOT_RUNNING)
     if job is None:
-        return _unlaunched(gang, sight.now)
+        return _without_job(gang, sight.now)
     if job["status"] == "SUCCEEDED":
-        return [_succeeded(gang, job, sight.published), Close()]
+        return [_succeeded(gang, job, sight.published), Close(_ran_for(job))]
     if job["status"] == "FAILED":
         failure = classify(job, sight.members, market=gang.market, noticed=sight.noticed)
-        return [Fail(failure), Close()]
+        return [Fail(failure), Close(_ran_for(job))]
     if any(member.get("status") == "FAILED" for member in sight.members) and "arrayProperties" in job:
         return _settle(job, sight)
     if _waits_too_long(job, sight, longest_wait):
@@ -122,18 +147,30 @@ def decide(gang: Gang, sight: Sight, longest_wait: timedelta) -> list[Action]:
     return []
 
 
-def _end(job: Job | None, reason: str) -> list[Action]:
-    if job is None or job["status"] in _TERMINAL:
-        return [Close()]
-    return [Terminate(job["jobId"], reason)]
+def _end(job: Job | None, reason: str, answer: Failure | None = None) -> list[Action]:
+    if job is not None and job["status"] not in _TERMINAL:
+        return [Terminate(job["jobId"], reason)]
+    close = Close(_ran_for(job) if job else timedelta(0))
+    return [close] if answer is None else [Fail(answer), close]
 
 
-def _unlaunched(gang: Gang, now: datetime) -> list[Action]:
-    """A launcher that failed is retried by Step Functions; one that vanished without a word is found here."""
-    if now - gang.launched_at < LAUNCHING:
+def _without_job(gang: Gang, now: datetime) -> list[Action]:
+    """It waits for a slot, or is being submitted, or whoever submitted it died over that, or its job is too old to be described."""
+    if gang.submitting_at is not None and now - gang.submitting_at < SUBMITTING:
         return []
-    failure = Failure(ErrorName.GANG_MEMBER_LOST, "The launcher vanished before it submitted the gang's job")
-    return [Fail(failure), Close()]
+    if gang.job_id is None:
+        return [Launch()]
+    sentence = (
+        "Batch no longer knows the gang's job, which was not seen to end. Redrive: training goes on from its checkpoint"
+    )
+    return [Fail(Failure(ErrorName.GANG_MEMBER_LOST, sentence, job_id=gang.job_id)), Close()]
+
+
+def _ran_for(job: Job) -> timedelta:
+    """How long a job ran; nothing when it never started. Batch gives times in milliseconds."""
+    if "startedAt" not in job or "stoppedAt" not in job:
+        return timedelta(0)
+    return timedelta(milliseconds=max(0, job["stoppedAt"] - job["startedAt"]))
 
 
 def _succeeded(gang: Gang, job: Job, published: str | None) -> Action:

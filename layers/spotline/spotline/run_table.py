@@ -9,13 +9,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from spotline.gangs import Gang
+from spotline.gangs import SUBMITTING, Gang
 from spotline.runs import Market
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from spotline.executions import Execution
 
 OPEN_GANGS_INDEX = "open-gangs"
 _OPEN = "yes"
@@ -46,16 +48,32 @@ class RunTable:
         answer = self._client.get_item(TableName=self._name, Key=_run_key(run_id), ConsistentRead=True)
         return int(answer.get("Item", {}).get("generation", {"N": "0"})["N"])
 
-    def note(self, run_id: str, **attributes: str) -> None:
-        """Write attributes of the run's record."""
-        names, values, sets = _assignments(attributes)
-        self._client.update_item(
-            TableName=self._name,
-            Key=_run_key(run_id),
-            UpdateExpression=f"SET {', '.join(sets)}",
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=values,
-        )
+    def note_execution(
+        self, run_id: str, execution: Execution, failure: tuple[str, str] | None, seen_at: datetime
+    ) -> None:
+        """Write down how the run's execution stands: its status, and error and sentence of the failure that ended it.
+
+        A look that saw it earlier than what is noted already changes nothing, whichever writes last.
+        """
+        facts = {"execution_arn": execution.arn, "status": execution.status, "seen_at": seen_at.isoformat()}
+        if failure is not None:
+            facts |= {"failure": failure[0], "failure_sentence": failure[1]}
+        names, values, sets = _assignments(facts)
+        expression = f"SET {', '.join(sets)}"
+        if failure is None:
+            names |= {"#failure": "failure", "#failure_sentence": "failure_sentence"}
+            expression += " REMOVE #failure, #failure_sentence"
+        try:
+            self._client.update_item(
+                TableName=self._name,
+                Key=_run_key(run_id),
+                UpdateExpression=expression,
+                ConditionExpression="attribute_not_exists(#seen_at) OR #seen_at <= :seen_at",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
 
     def record_gang(self, gang: Gang) -> None:
         """Record a gang before its job is submitted, so that no token is ever without a record."""
@@ -73,17 +91,42 @@ class RunTable:
             },
         )
 
-    def record_job(self, gang: Gang, job_id: str) -> None:
-        """Record the job that was submitted for a gang."""
-        self._update_gang(gang, "SET job_id = :job", {":job": {"S": job_id}})
+    def claim_submission(self, gang: Gang, now: datetime) -> bool:
+        """Claim the right to submit an open gang's job; False when it is closed, submitted, or being submitted by somebody else.
+
+        SubmitJob has no token that would make it idempotent, so two who both see a gang without a job must not both submit it.
+        A claim lapses after `SUBMITTING`, because its holder may have died.
+        """
+        return self._update_gang(
+            gang,
+            "SET submitting_at = :now",
+            {":now": {"S": now.isoformat()}, ":lapsed": {"S": (now - SUBMITTING).isoformat()}},
+            "attribute_exists(open_gang) AND attribute_not_exists(job_id)"
+            " AND (attribute_not_exists(submitting_at) OR submitting_at <= :lapsed)",
+        )
+
+    def record_job(self, gang: Gang, job_id: str) -> bool:
+        """Record the job that was submitted for a gang; False when the gang is closed, or has another job: it has but one."""
+        return self._update_gang(
+            gang,
+            "SET job_id = :job",
+            {":job": {"S": job_id}},
+            "attribute_exists(open_gang) AND (attribute_not_exists(job_id) OR job_id = :job)",
+        )
 
     def close_gang(self, gang: Gang, outcome: str) -> None:
-        """Nothing is left to do about a gang: take it out of the index of open ones."""
+        """Nothing is left to do about a gang: take it out of the index of open ones. The first outcome stands."""
         self._update_gang(
             gang,
             "SET outcome = :outcome, closed_at = :now REMOVE open_gang, task_token",
             {":outcome": {"S": outcome}, ":now": {"S": datetime.now(UTC).isoformat()}},
+            "attribute_exists(open_gang)",
         )
+
+    def is_open(self, run_id: str, generation: int) -> bool:
+        """Whether that gang is recorded and not closed, read consistently."""
+        answer = self._client.get_item(TableName=self._name, Key=_gang_key(run_id, generation), ConsistentRead=True)
+        return "open_gang" in answer.get("Item", {})
 
     def open_gangs(self) -> Iterator[Gang]:
         """Every gang that is not closed. The index lags behind the table by moments: a look is repeated anyway."""
@@ -107,13 +150,18 @@ class RunTable:
         )
         return [_gang(item) for page in pages for item in page["Items"]]
 
-    def _update_gang(self, gang: Gang, expression: str, values: Mapping[str, Any]) -> None:
-        self._client.update_item(
-            TableName=self._name,
-            Key=_gang_key(gang.run_id, gang.generation),
-            UpdateExpression=expression,
-            ExpressionAttributeValues=values,
-        )
+    def _update_gang(self, gang: Gang, expression: str, values: Mapping[str, Any], condition: str) -> bool:
+        try:
+            self._client.update_item(
+                TableName=self._name,
+                Key=_gang_key(gang.run_id, gang.generation),
+                UpdateExpression=expression,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
 
 
 def _assignments(attributes: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any], list[str]]:
@@ -138,5 +186,6 @@ def _gang(item: Mapping[str, Any]) -> Gang:
         task_token=item["task_token"]["S"],
         execution_arn=item["execution_arn"]["S"],
         launched_at=datetime.fromisoformat(item["launched_at"]["S"]),
+        submitting_at=datetime.fromisoformat(item["submitting_at"]["S"]) if "submitting_at" in item else None,
         job_id=item.get("job_id", {}).get("S"),
     )

@@ -20,6 +20,7 @@ from spotline.runs import Market
 SPOT, ON_DEMAND = Market.SPOT, Market.ON_DEMAND
 HOST_GONE = "Host EC2 (instance i-0a1b2c3d4e5f60718) terminated."
 EXITED = "Essential container in task exited"
+TIMED_OUT = "Job attempt duration exceeded timeout"
 NO_ROOM = "Canceled by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
 NEVER_FITS = "Canceled by JobStateTimeLimit action due to reason: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
 
@@ -57,6 +58,9 @@ GANGS = [
     ),
     ("notice written, reason lost", SPOT, [failed(EXITED, 75), failed(EXITED, 143)], (1,), "Spot.Interrupted", 1),
     ("notice of a member that left in good order", SPOT, [done(), failed(EXITED, 75)], (0,), "Spot.Interrupted", 0),
+    ("SIGTERM of a TerminateJob written as a notice", SPOT, [failed("by me", 75)], (0,), "Job.Terminated", 0),
+    ("the same on On-Demand", ON_DEMAND, [failed("by me", 75), failed("by me", 143)], (0, 1), "Job.Terminated", 0),
+    ("SIGTERM of a timeout written as a notice", SPOT, [failed(TIMED_OUT, 75)], (0,), "Job.TimedOut", 0),
     ("a host that died on On-Demand", ON_DEMAND, [failed(HOST_GONE), failed(EXITED, 75)], (), "Gang.MemberLost", 0),
     ("no Spot capacity, cancelled by the queue", SPOT, [failed(NO_ROOM), failed(NO_ROOM)], (), "Spot.NoCapacity", 0),
     ("no On-Demand capacity", ON_DEMAND, [failed(NO_ROOM)], (), "OnDemand.NoCapacity", 0),
@@ -129,6 +133,15 @@ GANGS = [
         1,
     ),
 ]
+
+
+def test_a_multi_node_job_that_somebody_ended_was_not_interrupted() -> None:
+    # Given nodes that took their SIGTERM for a notice and left by themselves, so that only the job tells who ended it
+    nodes = [failed(EXITED, 75), failed(EXITED, 143)]
+
+    failure = classify(MULTI_NODE | {"statusReason": "by me"}, nodes, market=ON_DEMAND, noticed=(0, 1))
+
+    assert failure.error == "Job.Terminated"
 
 
 @pytest.mark.parametrize(

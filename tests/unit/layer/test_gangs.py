@@ -7,8 +7,22 @@ from typing import Any
 
 import pytest
 
+from spotline.executions import Execution
 from spotline.failures import FENCED_OFF, GANG_ENDED, NOT_RUNNING, WAITED_TOO_LONG
-from spotline.gangs import LAUNCHING, SETTLING, Action, Close, Fail, Gang, Sight, Succeed, Terminate, decide
+from spotline.gangs import (
+    SETTLING,
+    SUBMITTING,
+    TAKEN_OVER,
+    Action,
+    Close,
+    Fail,
+    Gang,
+    Launch,
+    Sight,
+    Succeed,
+    Terminate,
+    decide,
+)
 from spotline.runs import Market
 
 NOW = datetime(2013, 2, 9, 12, tzinfo=UTC)
@@ -39,13 +53,10 @@ def member(
     return described
 
 
-def sight(**changes: Any) -> Sight:
-    facts: dict[str, Any] = {"now": NOW, "execution_status": "RUNNING", "newest_generation": 2, "job": array()}
+def sight(status: str = "RUNNING", redriven_at: datetime | None = None, **changes: Any) -> Sight:
+    execution = Execution("arn:execution", status, redriven_at)
+    facts: dict[str, Any] = {"now": NOW, "execution": execution, "newest_generation": 2, "job": array()}
     return Sight(**(facts | changes))
-
-
-def kinds(actions: list[Action]) -> list[type]:
-    return [type(action) for action in actions]
 
 
 @pytest.mark.parametrize(
@@ -62,20 +73,43 @@ def test_a_gang_under_way_is_left_alone(members: list[dict[str, Any]]) -> None:
     assert decide(GANG, sight(members=members), LONGEST_WAIT) == []
 
 
-def test_an_older_generation_is_ended_and_never_answered() -> None:
+def test_an_older_generation_is_ended() -> None:
     assert decide(GANG, sight(newest_generation=3), LONGEST_WAIT) == [Terminate("5f0c", FENCED_OFF)]
-    assert decide(GANG, sight(newest_generation=3, job=array("FAILED")), LONGEST_WAIT) == [Close()]
-    assert decide(GANG, sight(newest_generation=3, job=None), LONGEST_WAIT) == [Close()]
 
 
-@pytest.mark.parametrize("status", ["ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED"])
+@pytest.mark.parametrize("job", [array("FAILED"), array("SUCCEEDED"), None], ids=["failed", "succeeded", "none"])
+def test_an_overtaken_task_is_told_so_that_it_asks_again(job: dict[str, Any] | None) -> None:
+    # Nobody waits for it, as a rule. But a launcher that was slower than the next one raises the generation above a live Task's.
+    assert decide(GANG, sight(newest_generation=3, job=job), LONGEST_WAIT) == [Fail(TAKEN_OVER), Close()]
+
+
+def test_what_was_asked_for_before_a_redrive_is_ended() -> None:
+    assert decide(GANG, sight(redriven_at=NOW), LONGEST_WAIT) == [Terminate("5f0c", FENCED_OFF)]
+    assert decide(GANG, sight(redriven_at=NOW - timedelta(minutes=2)), LONGEST_WAIT) == []
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED", "UNKNOWN"])
 def test_no_job_outlives_its_execution(status: str) -> None:
-    assert decide(GANG, sight(execution_status=status), LONGEST_WAIT) == [Terminate("5f0c", NOT_RUNNING)]
-    assert decide(GANG, sight(execution_status=status, job=array("FAILED")), LONGEST_WAIT) == [Close()]
+    assert decide(GANG, sight(status), LONGEST_WAIT) == [Terminate("5f0c", NOT_RUNNING)]
+    assert decide(GANG, sight(status, job=array("FAILED")), LONGEST_WAIT) == [Close()]
+    assert decide(GANG, sight(status, job=None), LONGEST_WAIT) == [Close()]
 
 
 def test_a_redriven_execution_that_waits_for_its_turn_still_runs() -> None:
-    assert decide(GANG, sight(execution_status="PENDING_REDRIVE"), LONGEST_WAIT) == []
+    assert decide(GANG, sight("PENDING_REDRIVE"), LONGEST_WAIT) == []
+
+
+@pytest.mark.parametrize(
+    ("times", "used"),
+    [
+        ({"startedAt": milliseconds(NOW) - 90_000, "stoppedAt": milliseconds(NOW)}, timedelta(seconds=90)),
+        ({"stoppedAt": milliseconds(NOW)}, timedelta(0)),
+    ],
+    ids=["it ran", "it never started"],
+)
+def test_a_gang_is_closed_with_the_time_that_it_ran(times: dict[str, int], used: timedelta) -> None:
+    assert decide(GANG, sight(job=multi_node("FAILED") | times), LONGEST_WAIT)[-1] == Close(used)
+    assert decide(GANG, sight("ABORTED", job=multi_node("FAILED") | times), LONGEST_WAIT) == [Close(used)]
 
 
 def test_a_gang_that_published_is_answered_with_where_it_did() -> None:
@@ -132,10 +166,23 @@ def test_a_gang_that_runs_for_long_does_not_wait() -> None:
     assert decide(GANG, sight(job=job, members=[member(0, "RUNNING"), member(1, "RUNNING")]), LONGEST_WAIT) == []
 
 
-def test_a_launcher_that_vanished_is_found() -> None:
-    def launched(ago: timedelta) -> list[Action]:
-        gang = Gang("r", 2, Market.SPOT, "token", "arn:execution", NOW - ago)
+def test_a_gang_that_waits_for_a_slot_is_launched() -> None:
+    gang = Gang("r", 2, Market.SPOT, "token", "arn:execution", NOW)
+    assert decide(gang, sight(job=None), LONGEST_WAIT) == [Launch()]
+
+
+def test_a_submission_that_nobody_finished_is_taken_up() -> None:
+    def claimed(ago: timedelta) -> list[Action]:
+        gang = Gang("r", 2, Market.SPOT, "token", "arn:execution", NOW - ago, submitting_at=NOW - ago)
         return decide(gang, sight(job=None), LONGEST_WAIT)
 
-    assert launched(LAUNCHING - timedelta(seconds=1)) == []
-    assert kinds(launched(LAUNCHING + timedelta(seconds=1))) == [Fail, Close]
+    assert claimed(SUBMITTING - timedelta(seconds=1)) == []
+    assert claimed(SUBMITTING) == [Launch()]
+
+
+def test_a_job_that_batch_forgot_fails_its_task() -> None:
+    claimed = NOW - timedelta(days=8)
+    gang = Gang("r", 2, Market.SPOT, "token", "arn:execution", claimed, submitting_at=claimed, job_id="5f0c")
+    [answer, close] = decide(gang, sight(job=None), LONGEST_WAIT)
+    assert isinstance(answer, Fail)
+    assert (answer.failure.error, answer.failure.job_id, close) == ("Gang.MemberLost", "5f0c", Close())

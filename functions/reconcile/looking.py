@@ -1,0 +1,238 @@
+"""One look: what is described now, handed to the functions that decide, and their decisions carried out.
+
+Every action may be repeated, and the look may end between any two of them: the next one sees what is left to do. The order within a
+gang's end is part of that: its slot and hours are given back before its token is answered, so that the gang that follows finds them,
+and its record is closed last, because a record that is open is what brings the next look here.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from spotline import layout
+from spotline.batch_jobs import describe_gang, job_of_gang, our_unfinished_jobs
+from spotline.executions import Execution, answer_failure, answer_success, describe_run
+from spotline.failures import failure_in
+from spotline.gangs import Close, Fail, Gang, Launch, Sight, Succeed, Terminate, decide
+from spotline.launching import Launched, LaunchSettings, utc_now
+from spotline.manifests import AnalysisManifest, ManifestError
+from spotline.objects import ObjectMissing, S3Objects
+from spotline.runs import Market, execution_arn
+from spotline.strays import RunSight, find_strays
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from spotline.allowances import Allowances
+    from spotline.clients import Clients
+    from spotline.gangs import Action
+    from spotline.launching import Launcher
+    from spotline.run_table import RunTable
+    from spotline.strays import OurJob
+
+
+@dataclass(frozen=True)
+class LookSettings(LaunchSettings):
+    """What a look goes by. The waits are the longest that a gang may stay RUNNABLE."""
+
+    results_bucket: str
+    state_machine_arn: str
+    main_queue: str
+    spot_max_wait_seconds: int
+    on_demand_max_wait_seconds: int
+
+
+@dataclass
+class Seen:
+    """What came of a look: how many runs it saw, what it did, and which of them it could not finish."""
+
+    runs: int = 0
+    done: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+class Look:
+    """What sees, and the hands that act."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        table: RunTable,
+        allowances: Allowances,
+        launcher: Launcher,
+        known: LookSettings,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._clients = clients
+        self._table = table
+        self._allowances = allowances
+        self._launcher = launcher
+        self._known = known
+        self._now = now
+
+    def again(self, run_id: str | None = None) -> Seen:
+        """Look at one run, or at every run that has an open gang or an unfinished job; then hand out the slots that are free.
+
+        One run that cannot be looked at keeps nobody from the others.
+        """
+        seen = Seen()
+        queues = (self._known.main_queue, self._known.spot_queue, self._known.on_demand_queue)
+        # Jobs before records: what a job was submitted for is written down by then. See RunSight.
+        jobs = our_unfinished_jobs(self._clients.batch, queues, run_id)
+        runs = {run_id} if run_id else {job.run_id for job in jobs} | {gang.run_id for gang in self._table.open_gangs()}
+        for name in sorted(runs):
+            with _noted(seen, name):
+                self._at(name, [job for job in jobs if job.run_id == name], seen)
+        seen.runs = len(runs)
+        with _noted(seen, "slots"):
+            self._free_slots(seen)
+            self._launch_waiting(seen)
+        return seen
+
+    def _at(self, run_id: str, jobs: Sequence[OurJob], seen: Seen) -> None:
+        moment = self._now()
+        execution = describe_run(self._clients.steps, execution_arn(self._known.state_machine_arn, run_id))
+        gangs = self._table.gangs(run_id)
+        newest = self._table.newest_generation(run_id)
+        for gang in gangs:
+            self._settle(gang, execution, newest, seen)
+        for job, reason in find_strays(jobs, RunSight(execution, newest, gangs)):
+            self._clients.batch.terminate_job(jobId=job.job_id, reason=reason)
+            seen.done.append(f"{run_id}: ended stray {job.stage} job {job.job_id}")
+        if execution.status != "UNKNOWN":
+            self._table.note_execution(run_id, execution, failure_of(execution), moment)
+
+    def _settle(self, gang: Gang, execution: Execution, newest: int, seen: Seen) -> None:
+        waits = {
+            Market.SPOT: self._known.spot_max_wait_seconds,
+            Market.ON_DEMAND: self._known.on_demand_max_wait_seconds,
+        }
+        decided = decide(gang, self._sight(gang, execution, newest), timedelta(seconds=waits[gang.market]))
+        actions = [
+            action for action in decided if not isinstance(action, Launch)
+        ]  # its turn comes after everybody's end
+        self._act(gang, actions)
+        seen.done += [f"{gang.name}: {type(action).__name__}" for action in actions]
+
+    def _sight(self, gang: Gang, execution: Execution, newest: int) -> Sight:
+        # The job before its parts: a member that ends in between is seen at the next look, never half seen.
+        job_id = gang.job_id or self._find_job(gang)
+        job, members = describe_gang(self._clients.batch, job_id) if job_id else (None, [])
+        results = S3Objects(self._known.results_bucket, layout.analysis_prefix(gang.run_id), self._clients.s3)
+        return Sight(
+            now=self._now(),
+            execution=execution,
+            newest_generation=newest,
+            job=job,
+            members=members,
+            noticed=noticed_members(results, job_id) if job_id else (),
+            published=published_by(results, gang) if job and job["status"] == "SUCCEEDED" else None,
+        )
+
+    def _find_job(self, gang: Gang) -> str | None:
+        """The job of a gang that somebody set about submitting and did not write down: it may be there all the same."""
+        if gang.submitting_at is None:
+            return None
+        queue = self._known.spot_queue if gang.market is Market.SPOT else self._known.on_demand_queue
+        job_id = job_of_gang(self._clients.batch, gang, queue)
+        if job_id is not None:
+            self._table.record_job(gang, job_id)
+        return job_id
+
+    def _act(self, gang: Gang, actions: Sequence[Action]) -> None:
+        outcome = "ended"
+        for action in actions:
+            if isinstance(action, Close):
+                self._allowances.settle_hours(gang, action.used)
+                self._allowances.free_slot(gang.market, gang.name)
+        for action in actions:
+            match action:
+                case Terminate(job_id, reason):
+                    self._clients.batch.terminate_job(jobId=job_id, reason=reason)
+                case Succeed(output):
+                    outcome = "SUCCEEDED"
+                    answer_success(self._clients.steps, gang.task_token, output)
+                case Fail(failure):
+                    outcome = failure.error.value
+                    answer_failure(self._clients.steps, gang.task_token, failure)
+                case Close():
+                    self._table.close_gang(gang, outcome)
+
+    def _free_slots(self, seen: Seen) -> None:
+        """Take back slots whose holder is closed: of a look that ended halfway, or a launcher that was slower than its gang's end.
+
+        A gang is recorded before it takes a slot, so a holder without an open record is one that nothing will be launched for.
+        """
+        for market in Market:
+            for holder in sorted(self._allowances.slot_holders(market)):
+                run_id, _, generation = holder.rpartition("#")
+                if not self._table.is_open(run_id, int(generation)):
+                    self._allowances.free_slot(market, holder)
+                    seen.done.append(f"{holder}: freed its slot")
+
+    def _launch_waiting(self, seen: Seen) -> None:
+        """Launch gangs that wait, the oldest first, until the market's slots are all taken."""
+        waiting = sorted(
+            (gang for gang in self._table.open_gangs() if gang.job_id is None),
+            key=lambda gang: (gang.launched_at, gang.name),
+        )
+        full: set[Market] = set()
+        for gang in waiting:
+            if gang.market in full:
+                continue
+            with _noted(seen, gang.run_id):
+                if self._is_to_be_launched(gang):
+                    launched = self._launcher.launch(gang)
+                    seen.done.append(f"{gang.name}: {launched.value}")
+                    if launched is Launched.WAITING:
+                        full.add(gang.market)
+
+    def _is_to_be_launched(self, gang: Gang) -> bool:
+        execution = describe_run(self._clients.steps, gang.execution_arn)
+        sight = self._sight(gang, execution, self._table.newest_generation(gang.run_id))
+        return decide(gang, sight, timedelta.max) == [Launch()]
+
+
+@contextmanager
+def _noted(seen: Seen, what: str) -> Iterator[None]:
+    """Note an AWS call that failed even after retries, and let the look go on with the rest."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        seen.failed.append(f"{what}: {type(error).__name__}: {error}")
+
+
+def noticed_members(results: S3Objects, job_id: str) -> list[int]:
+    """The members that wrote a Spot notice beside the checkpoint.
+
+    A member also writes down a SIGTERM, which our own TerminateJob sends as well: that says nothing about Spot.
+    """
+    prefix = layout.notice_prefix(job_id)
+    kinds = {key: json.loads(results.read(key).body).get("kind") for key in results.keys(prefix)}
+    return [int(key.removeprefix(prefix).removesuffix(".json")) for key, kind in kinds.items() if kind == "spot"]
+
+
+def published_by(results: S3Objects, gang: Gang) -> str | None:
+    """Where the manifest of this very gang lies, if it published one."""
+    try:
+        manifest = AnalysisManifest.from_json(results.read(layout.MANIFEST).body)
+    except (ObjectMissing, ManifestError):
+        return None
+    return results.location(layout.MANIFEST) if manifest.generation == gang.generation else None
+
+
+def failure_of(execution: Execution) -> tuple[str, str] | None:
+    """Error and sentence of the failure that ended an execution: typed where it can be, else as Step Functions tells it."""
+    if execution.runs or execution.status == "SUCCEEDED":
+        return None
+    failure = failure_in(execution.cause)
+    if failure is not None:
+        return failure.error.value, failure.sentence
+    return execution.error or execution.status, execution.cause[:2000]

@@ -1,0 +1,192 @@
+"""The runs table: records, claims, slots and hours, on moto's DynamoDB and on the protocol tests' fake, which must agree."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from spotline.allowances import Allowances, Limits
+from spotline.executions import Execution
+from spotline.gangs import SUBMITTING, Gang
+from spotline.run_table import OPEN_GANGS_INDEX, RunTable
+from spotline.runs import Market
+from tests.unit.protocol.fake_aws import FakeDynamoDB, Fuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW = datetime(2013, 2, 9, 12, tzinfo=UTC)
+SPOT = Gang("r", 1, Market.SPOT, "token", "arn:execution", NOW)
+ON_DEMAND = replace(SPOT, market=Market.ON_DEMAND)
+LIMITS = Limits(spot_gangs=2, on_demand_gangs=1, hours_per_day=12, attempt=timedelta(hours=6))
+
+
+@pytest.fixture(params=["moto", "fake"])
+def dynamodb(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    if request.param == "fake":
+        yield FakeDynamoDB(Fuse())
+        return
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        client.create_table(
+            TableName="runs",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "open_gang")],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": OPEN_GANGS_INDEX,
+                    "KeySchema": [{"AttributeName": "open_gang", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        )
+        yield client
+
+
+@pytest.fixture
+def table(dynamodb: Any) -> RunTable:
+    return RunTable("runs", dynamodb)
+
+
+@pytest.fixture
+def allowances(dynamodb: Any) -> Allowances:
+    return Allowances("runs", dynamodb, LIMITS)
+
+
+def run_record(dynamodb: Any) -> dict[str, Any]:
+    key = {"pk": {"S": "RUN#r"}, "sk": {"S": "RUN"}}
+    item = dynamodb.get_item(TableName="runs", Key=key, ConsistentRead=True)["Item"]
+    return {name: next(iter(value.values())) for name, value in item.items() if name not in ("pk", "sk")}
+
+
+def test_each_gang_has_a_generation_of_its_own(table: RunTable) -> None:
+    assert table.newest_generation("r") == 0
+    assert [table.raise_generation("r", execution_arn="arn:execution") for _ in range(3)] == [1, 2, 3]
+    assert table.newest_generation("r") == 3
+    assert table.newest_generation("another") == 0
+
+
+def test_a_gang_is_read_as_it_was_recorded(table: RunTable) -> None:
+    table.record_gang(SPOT)
+    assert list(table.open_gangs()) == table.gangs("r") == [SPOT]
+    assert table.gangs("another") == []
+    assert table.is_open("r", 1)
+
+
+def test_a_closed_gang_is_passed_by(table: RunTable) -> None:
+    table.record_gang(SPOT)
+    table.close_gang(SPOT, "SUCCEEDED")
+    table.close_gang(SPOT, "again")
+    assert list(table.open_gangs()) == table.gangs("r") == []
+    assert not table.is_open("r", 1)
+
+
+def test_one_of_many_submits_a_gang(table: RunTable) -> None:
+    table.record_gang(SPOT)
+    assert table.claim_submission(SPOT, NOW)
+    assert not table.claim_submission(SPOT, NOW)
+    assert not table.claim_submission(SPOT, NOW + SUBMITTING - timedelta(seconds=1))
+    # Until its claim lapses
+    assert table.claim_submission(SPOT, NOW + SUBMITTING)
+
+
+def test_nobody_submits_what_is_closed_submitted_or_unknown(table: RunTable) -> None:
+    assert not table.claim_submission(SPOT, NOW)
+    table.record_gang(SPOT)
+    table.record_job(SPOT, "5f0c")
+    assert not table.claim_submission(SPOT, NOW)
+    table.close_gang(SPOT, "ended")
+    assert not table.claim_submission(SPOT, NOW)
+
+
+def test_a_gang_has_one_job(table: RunTable) -> None:
+    table.record_gang(SPOT)
+    assert table.record_job(SPOT, "5f0c")
+    assert table.record_job(SPOT, "5f0c"), "the same again is no other"
+    assert not table.record_job(SPOT, "another")
+    assert [gang.job_id for gang in table.gangs("r")] == ["5f0c"]
+    table.close_gang(SPOT, "ended")
+    assert not table.record_job(SPOT, "5f0c"), "nobody waits for it any more"
+
+
+def test_the_run_record_tells_the_failure_and_forgets_it_after_a_redrive(table: RunTable, dynamodb: Any) -> None:
+    table.raise_generation("r", execution_arn="arn:execution")
+    table.note_execution("r", Execution("arn:execution", "FAILED"), ("Job.Failed", "It failed"), NOW)
+    assert run_record(dynamodb) == {
+        "generation": "1",
+        "execution_arn": "arn:execution",
+        "status": "FAILED",
+        "failure": "Job.Failed",
+        "failure_sentence": "It failed",
+        "seen_at": NOW.isoformat(),
+    }
+    table.note_execution("r", Execution("arn:execution", "RUNNING"), None, NOW + timedelta(seconds=1))
+    assert run_record(dynamodb).keys() == {"generation", "execution_arn", "status", "seen_at"}
+
+
+def test_what_was_seen_earlier_does_not_replace_what_was_seen_later(table: RunTable, dynamodb: Any) -> None:
+    table.note_execution("r", Execution("arn:execution", "SUCCEEDED"), None, NOW)
+    table.note_execution("r", Execution("arn:execution", "RUNNING"), None, NOW - timedelta(microseconds=1))
+    assert run_record(dynamodb)["status"] == "SUCCEEDED"
+
+
+def test_a_market_has_so_many_slots(allowances: Allowances) -> None:
+    gangs = [replace(SPOT, generation=generation) for generation in (1, 2, 3)]
+    assert [allowances.take_slot(gang) for gang in gangs] == [True, True, False]
+    assert allowances.take_slot(gangs[0]), "it holds one already"
+    assert allowances.take_slot(ON_DEMAND), "the other market's are its own"
+    # When one is given back, however often
+    for _ in range(2):
+        allowances.free_slot(Market.SPOT, gangs[0].name)
+    # Then there is one more, and no more than that
+    assert allowances.slot_holders(Market.SPOT) == {"r#2"}
+    assert [allowances.take_slot(gang) for gang in (gangs[2], gangs[0])] == [True, False]
+
+
+def test_the_last_slot_can_be_given_back(allowances: Allowances) -> None:
+    allowances.take_slot(SPOT)
+    allowances.free_slot(Market.SPOT, SPOT.name)
+    assert allowances.slot_holders(Market.SPOT) == set()
+    assert allowances.take_slot(SPOT)
+
+
+def test_a_day_has_so_many_hours(allowances: Allowances) -> None:
+    gangs = [replace(ON_DEMAND, generation=generation) for generation in (1, 2, 3)]
+    assert [allowances.reserve_hours(gang) for gang in gangs] == [True, True, False]
+    assert allowances.reserve_hours(gangs[0]), "it has reserved already"
+    assert allowances.reserve_hours(replace(gangs[2], launched_at=NOW + timedelta(days=1))), "another day"
+    assert allowances.reserve_hours(replace(gangs[2], market=Market.SPOT)), "Spot has no such limit"
+
+
+def test_what_was_not_used_is_there_for_others(allowances: Allowances) -> None:
+    gangs = [replace(ON_DEMAND, generation=generation) for generation in (1, 2, 3, 4)]
+    for gang in gangs[:2]:
+        allowances.reserve_hours(gang)
+    for _ in range(2):
+        allowances.settle_hours(gangs[0], timedelta(hours=1))  # 7 of 12 are spent: an attempt of 6 does not fit
+    assert not allowances.reserve_hours(gangs[2])
+    allowances.settle_hours(gangs[1], timedelta(0))
+    assert allowances.reserve_hours(gangs[2])
+    assert not allowances.reserve_hours(gangs[3])
+
+
+def test_a_gang_that_never_reserved_gives_nothing_back(allowances: Allowances) -> None:
+    allowances.settle_hours(ON_DEMAND, timedelta(hours=5))
+    gangs = [replace(ON_DEMAND, generation=generation) for generation in (1, 2)]
+    assert [allowances.reserve_hours(gang) for gang in gangs] == [True, True]
+
+
+@pytest.mark.parametrize("hours", [0, 5])
+def test_a_day_without_room_for_an_attempt_has_none(hours: int, dynamodb: Any) -> None:
+    allowances = Allowances("runs", dynamodb, replace(LIMITS, hours_per_day=hours))
+    assert not allowances.reserve_hours(ON_DEMAND)
