@@ -131,7 +131,7 @@ def test_the_table_and_the_logs_are_there_to_look_at(up: Up, finished_run: dict[
 def test_a_function_can_be_invoked(up: Up, tmp_path: Path) -> None:
     answer = tmp_path / "answer.json"
     up.aws("lambda", "invoke", "--function-name", up.output("ReconcileFunction"), "--payload", "{}", str(answer))
-    assert json.loads(answer.read_text()) == {"looked_at": 0, "acted_on": []}
+    assert json.loads(answer.read_text()) == {"looked_at": 0, "acted": []}
 
 
 def test_an_execution_can_be_started_stopped_and_redriven(up: Up, finished_run: dict[str, Any]) -> None:
