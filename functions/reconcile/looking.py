@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from spotline.clients import Clients
     from spotline.gangs import Action
     from spotline.launching import Launcher
+    from spotline.objects import Objects
     from spotline.run_table import RunTable
     from spotline.strays import OurJob
 
@@ -209,7 +210,7 @@ def _noted(seen: Seen, what: str) -> Iterator[None]:
         seen.failed.append(f"{what}: {type(error).__name__}: {error}")
 
 
-def noticed_members(results: S3Objects, job_id: str) -> list[int]:
+def noticed_members(results: Objects, job_id: str) -> list[int]:
     """The members that wrote a Spot notice beside the checkpoint.
 
     A member also writes down a SIGTERM, which our own TerminateJob sends as well: that says nothing about Spot.

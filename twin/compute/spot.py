@@ -24,28 +24,7 @@ class CannotReclaim(LookupError):
 
 
 def reclaim(control: Control, job_id: str, member: int | None, notice_seconds: float | None) -> str:
-    """Take the instance away that a job's member runs on.
-
-    Parameters
-    ----------
-    job_id
-        A job, an array's parent, or one of its children (``<id>:3``).
-    member
-        The child of an array, from 0; the first that runs when None.
-    notice_seconds
-        Seconds of AWS between the notice in the instance's metadata and the end; 120 when None. With 0 there is no
-        notice, and every process of the instance is dead when this returns.
-
-    Returns
-    -------
-    str
-        The id of the instance.
-
-    Raises
-    ------
-    CannotReclaim
-        The job is unknown, does not run, or runs on capacity that AWS does not take back.
-    """
+    """Take the instance away that a job's member runs on: see `twin.compute.reclaim`."""
     with control.lock:
         attempt, victim, instance = _victim(control, job_id, member)
         seconds = NOTICE_SECONDS if notice_seconds is None else notice_seconds

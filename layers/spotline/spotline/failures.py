@@ -130,7 +130,7 @@ def _reclaimed(end: _Ended) -> bool:
 
 
 def _stopped(end: _Ended) -> bool:
-    """Whether somebody's TerminateJob or a timeout sent SIGTERM, which a member writes down as a notice like any other."""
+    """Whether somebody's TerminateJob or a timeout ended it: another gang is no answer to that, Spot notice or not."""
     return _terminated(end) or _timed_out(end)
 
 
@@ -221,8 +221,8 @@ def classify(
     market
         Where the gang ran; None for a container job.
     noticed
-        Members that wrote a notice beside the checkpoint: that counts whatever AWS's own reason is, unless the reason of the
-        member or of the whole job is a stop that somebody asked for, or a timeout.
+        Members that wrote a Spot notice beside the checkpoint: that counts whatever AWS's own reason is, unless the reason of
+        the member or of the whole job is a stop that somebody asked for, or a timeout.
     """
     job_id = str(job.get("jobId", ""))
     whole = _Ended(job, None, noticed=False)

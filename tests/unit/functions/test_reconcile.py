@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from looking import failure_of
+from looking import failure_of, noticed_members
 from reconcile import run_named_by
 from spotline.executions import Execution
 from spotline.failures import ErrorName, Failure
+from spotline.layout import notice_key
+from spotline.objects import open_objects
 from tests.unit.protocol.fake_aws import InternalServerError
 from tests.unit.protocol.world import World
 
@@ -147,3 +149,12 @@ def test_gangs_that_wait_are_launched_the_oldest_first() -> None:
             world.finish_job(postprocess["jobId"])
         world.tell_steps()
     assert launched == asked
+
+
+def test_only_a_spot_notice_of_this_gang_counts(tmp_path: Path) -> None:
+    # Given what members write down: a Spot notice, a SIGTERM that our own TerminateJob sends, and another gang's notice
+    results = open_objects(str(tmp_path))
+    for job_id, member, kind in (("5f0c", 0, "sigterm"), ("5f0c", 2, "spot"), ("77aa", 1, "spot")):
+        results.write(notice_key(job_id, member), json.dumps({"member": member, "kind": kind}).encode())
+    # Then one member of this gang was noticed by Spot
+    assert noticed_members(results, "5f0c") == [2]
