@@ -1,11 +1,11 @@
-"""The soak's table: complete, and written without touching what other soaks wrote."""
+"""The soak's table is complete."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tests.twin.matrix_failures import FAILURES, Outcome, Stage
-from tests.twin.matrix_report import HEADING, write_matrix
+from tests.twin.matrix_report import write_matrix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,17 +20,3 @@ def test_the_table_has_a_row_a_failure_and_a_column_a_stage(tmp_path: Path) -> N
     assert rows[0] == "| failure | Preprocess | Spot gang | On-Demand gang | Postprocess |"
     assert len(rows) == 2 + len(FAILURES)
     assert all(row.count("mends it (2 s)") == len(Stage) for row in rows[2:])
-
-
-def test_a_new_table_takes_the_place_of_the_old_one_only(tmp_path: Path) -> None:
-    document = tmp_path / "soak.md"
-    document.write_text(f"# Soak\n\n## Before\n\nfirst\n\n{HEADING}\n\nold\n\n## After\n\nlast\n")
-
-    write_matrix(OUTCOMES, document)
-    write_matrix(OUTCOMES, document)
-
-    text = document.read_text()
-    assert "old" not in text
-    assert text.count(HEADING) == 1
-    assert "first" in text
-    assert "## After\n\nlast" in text
