@@ -1,15 +1,17 @@
-"""How the gang compares with plain `xgboost.train`: wall time, start-up and memory.
+"""How the gang compares with plain `xgboost.train`, and how both grow: wall time, start-up and memory.
 
-    python benchmarks/gang.py [--rows 1000000] [--features 20] [--rounds 100] [--members 1 4] [--repeat 3]
+    python benchmarks/gang.py                                       # 1M rows; prints JSON
+    python benchmarks/gang.py --rows 1000000 10000000 --write       # and puts the table into docs/benchmarks.md
 
-Prints one JSON object, and fails when a ratio is beyond what is promised. `plain` is one process that does what a person would write by hand: read the shards, hold rows out,
-build the matrices, train, predict every row, save the model. Both sides use the same rows, parameters and cores; each number
-is the best of the repeats, since what disturbs a measurement only ever makes it slower.
+Fails when a ratio is beyond what is promised. `plain` is one process that does what a person would write by hand: read the shards,
+hold rows out, build the matrices, train, predict every row, save the model. All use the same rows, parameters and cores and run one
+after another, interleaved; each number is the best of the repeats, since what disturbs a measurement only ever makes it slower.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,43 +37,61 @@ from spotline.manifests import CleanManifest, Shard, digest
 SHARD_ROWS = 250_000
 PROMISED = {"1 to plain": 1.10, "4 to 1": 1.35}
 """Wall time of one member against plain XGBoost, and of four members against one on the same cores, at most."""
+FORMING_SECONDS = 2
+DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- gang: begin -->", "<!-- gang: end -->"
 CITIES = [f"city-{number:02d}" for number in range(50)]
 
 
 def main() -> int:
     """Measure, print, and fail when a promise is broken."""
     told = _arguments()
-    folder = Path(tempfile.mkdtemp(prefix="gang-benchmark-"))
-    try:
-        _write_data(folder / "in", told.rows, told.features, told.rounds)
-        report: dict[str, Any] = {"rows": told.rows, "features": told.features, "rounds": told.rounds}
-        report["cores"] = len(os.sched_getaffinity(0))
-        report["plain"] = _best(
-            told.repeat, lambda: _measure([sys.executable, __file__, "--plain", str(folder / "in")])
-        )
-        for members in told.members:
-            report[f"{members} members"] = _best(told.repeat, lambda m=members: _gang(folder, m))
-        report["ratios"] = _ratios(report, told.members)
-        report["broken"] = [name for name, most in PROMISED.items() if report["ratios"].get(name, 0) > most]
-        print(json.dumps(report, indent=1))
-        return 1 if report["broken"] else 0
-    finally:
-        shutil.rmtree(folder)
+    sizes = [_measure_size(rows, told) for rows in told.rows]
+    report = {"machine": _machine(told), "sizes": sizes, "broken": [name for size in sizes for name in _broken(size)]}
+    print(json.dumps(report, indent=1))
+    if told.write:
+        _write(_document(report, told))
+    return 1 if report["broken"] else 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--features", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--members", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT.name}")
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.plain:
         _plain(told.plain)
         sys.exit(0)
     return told
+
+
+def _measure_size(rows: int, told: argparse.Namespace) -> dict[str, Any]:
+    """Every program on data of one size."""
+    folder = Path(tempfile.mkdtemp(prefix="gang-benchmark-"))
+    try:
+        _write_data(folder / "in", rows, told.features, told.rounds)
+        runs: dict[str, list[dict[str, Any]]] = {}
+        for _ in range(told.repeat):
+            plain = _measure([sys.executable, __file__, "--plain", str(folder / "in")])
+            runs.setdefault("plain", []).append(plain)
+            for members in told.members:
+                runs.setdefault(_called(members), []).append(_gang(folder, members))
+        best = {name: min(measured, key=lambda one: one["seconds"]) for name, measured in runs.items()}
+        return {"rows": rows, **best, "ratios": _ratios(best, told.members)}
+    finally:
+        shutil.rmtree(folder)
+
+
+def _broken(size: dict[str, Any]) -> list[str]:
+    """What was promised and does not hold at this size."""
+    ratios = [name for name, most in PROMISED.items() if size["ratios"].get(name, 0) > most]
+    slow = [name for name, one in size.items() if "member" in name and one.get("formed_seconds", 0) > FORMING_SECONDS]
+    return [f"{size['rows']} rows: {what}" for what in [*ratios, *(f"forming of {name}" for name in slow)]]
 
 
 def _write_data(folder: Path, rows: int, features: int, rounds: int) -> None:
@@ -207,16 +228,70 @@ def _children(process: psutil.Popen) -> list[psutil.Process]:
         return []
 
 
-def _best(repeat: int, measure: Any) -> dict[str, Any]:
-    return dict(min((measure() for _ in range(repeat)), key=lambda measured: measured["seconds"]))
-
-
-def _ratios(report: dict[str, Any], members: list[int]) -> dict[str, float]:
+def _ratios(best: dict[str, Any], members: list[int]) -> dict[str, float]:
     first = members[0]
-    ratios = {f"{first} to plain": report[f"{first} members"]["seconds"] / report["plain"]["seconds"]}
+    ratios = {f"{first} to plain": best[_called(first)]["seconds"] / best["plain"]["seconds"]}
     for more in members[1:]:
-        ratios[f"{more} to {first}"] = report[f"{more} members"]["seconds"] / report[f"{first} members"]["seconds"]
+        ratios[f"{more} to {first}"] = best[_called(more)]["seconds"] / best[_called(first)]["seconds"]
     return {name: round(ratio, 3) for name, ratio in ratios.items()}
+
+
+def _called(members: int) -> str:
+    return "1 member" if members == 1 else f"{members} members"
+
+
+def _machine(told: argparse.Namespace) -> str:
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"{datetime.now(UTC):%d %B %Y}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, xgboost {xgb.__version__}:"
+        f" {told.features} features, {told.rounds} rounds, the best of repeats: {told.repeat}"
+    )
+
+
+def _document(report: dict[str, Any], told: argparse.Namespace) -> str:
+    """The table and the growth, in Markdown."""
+    programs = ["plain", *map(_called, told.members)]
+    lines = [
+        f"{report['machine']}.",
+        "",
+        "| rows | program | wall time | to | promised | forming | a worker's memory | a supervisor's |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for size in report["sizes"]:
+        lines += [_line(size, name, told.members) for name in programs]
+    for small, large in itertools.pairwise(report["sizes"]):
+        grown = [
+            f"{name} {large[name]['seconds'] / small[name]['seconds']:.1f} times the wall time and"
+            f" {_memory(large[name]) / _memory(small[name]):.1f} times the memory"
+            for name in programs
+        ]
+        more = large["rows"] / small["rows"]
+        lines += ["", f"From {small['rows']:,} to {large['rows']:,} rows, {more:g} times as many: {'; '.join(grown)}."]
+    return "\n".join(lines)
+
+
+def _line(size: dict[str, Any], name: str, members: list[int]) -> str:
+    one, first = size[name], members[0]
+    compared = {_called(first): f"{first} to plain"} | {_called(more): f"{more} to {first}" for more in members[1:]}
+    against = compared.get(name, "")
+    ratio = f"{size['ratios'][against]:.2f}" if against in size["ratios"] else ""
+    promised = f"{PROMISED[against]:.2f}" if against in PROMISED else ""
+    forming = f"{one['formed_seconds']:.1f} s" if "formed_seconds" in one else ""
+    supervisor = f"{one['peak_mib']['supervisor']:.0f} MiB" if "supervisor" in one["peak_mib"] else ""
+    cells = [f"{size['rows']:,}", name, f"{one['seconds']:.1f} s", ratio, promised, forming]
+    return f"| {' | '.join([*cells, f'{_memory(one):.0f} MiB', supervisor])} |"
+
+
+def _memory(one: dict[str, Any]) -> float:
+    """Peak memory of whoever holds the rows, in MiB."""
+    peaks: dict[str, float] = one["peak_mib"]
+    return peaks.get("analysis.worker", peaks.get("plain", 0.0))
+
+
+def _write(table: str) -> None:
+    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import io
 import json
 import math
 import os
-import signal
 import sys
 import threading
 import time
@@ -25,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from notices import Notices
 from spotline import layout
 from spotline.contracts import Contract, ContractError
 from spotline.exits import ExitCode
@@ -83,35 +83,49 @@ class Member:
 class Exchange:
     """What members tell each other, as files under `exchange/<job id>/`, and whether they live."""
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: Member, notices: Notices) -> None:
         self._member = member
+        self._notices = notices
         self._results = member.results.at(f"exchange/{member.job_id}/")
         self._seen: dict[int, tuple[str, float]] = {}
         self._formed = False
         self._began = time.monotonic()
-        self.noticed = threading.Event()
         threading.Thread(target=self._beat, daemon=True).start()
 
     def give(self, name: str, thing: Any) -> None:
         """Tell the others something."""
         self._results.write(f"{name}-{self._member.index}.json", json.dumps(thing).encode())
 
-    def take(self, name: str, members: range | None = None) -> list[Any]:
+    def take(self, name: str) -> list[Any]:
         """What each member told under this name, in their order; waits for those that live."""
-        return [self._wait_for(name, index) for index in members or range(self._member.size)]
-
-    def _wait_for(self, name: str, index: int) -> Any:
-        while True:
-            try:
-                return json.loads(self._results.read(f"{name}-{index}.json").body)
-            except ObjectMissing:
+        taken = []
+        for index in range(self._member.size):
+            self._heed_notice()
+            while (told := self._read(name, index)) is None:
+                self._heed_notice()
                 self._look_around()
                 time.sleep(0.1)
+            taken.append(told)
+        return taken
+
+    def wait_for_leader(self, name: str) -> None:
+        """Wait until the leader has told this, notice or not: this member's own work is done, and soon the gang's will be."""
+        while self._read(name, 0) is None:
+            self._look_around()
+            time.sleep(0.1)
+
+    def _read(self, name: str, index: int) -> Any:
+        try:
+            return json.loads(self._results.read(f"{name}-{index}.json").body)
+        except ObjectMissing:
+            return None
+
+    def _heed_notice(self) -> None:
+        if self._notices.came:
+            raise Leave(ExitCode.TRY_AGAIN, f"this member got a {self._notices.kind} notice")
 
     def _look_around(self) -> None:
-        """Leave when there is a reason to: a notice, a member that fell silent, one that never came."""
-        if self.noticed.is_set():
-            raise Leave(ExitCode.TRY_AGAIN, "this member was told to stop")
+        """Leave when there is a reason to: a member that fell silent, or one that never came."""
         now = time.monotonic()
         for index in range(self._member.size):
             try:
@@ -128,7 +142,7 @@ class Exchange:
 
     def _beat(self) -> None:
         number = 0
-        while not self.noticed.is_set():
+        while True:
             number += 1
             self.give("beat", number)
             time.sleep(BEAT_SECONDS)
@@ -289,7 +303,7 @@ def analyse(member: Member, exchange: Exchange) -> None:
         member.results.write(layout.POINTER, member.results.read(layout.POINTER).body, if_etag=lease)
         member.results.write(layout.MANIFEST, analysis.to_json(), if_etag=published)
         exchange.give("published", True)
-    exchange.take("published", range(1))
+    exchange.wait_for_leader("published")
 
 
 def main() -> int:
@@ -299,10 +313,9 @@ def main() -> int:
     except (KeyError, ValueError) as error:
         say(event="leaving", code=ExitCode.BAD_CONFIGURATION, reason=f"the environment is incomplete: {error}")
         return ExitCode.BAD_CONFIGURATION
-    exchange = Exchange(member)
-    signal.signal(signal.SIGTERM, lambda *_: exchange.noticed.set())
+    notices = Notices()
     try:
-        analyse(member, exchange)
+        analyse(member, Exchange(member, notices))
     except Leave as leaving:
         code, reason = leaving.code, str(leaving)
     except WriteRefused as refused:
@@ -311,8 +324,8 @@ def main() -> int:
         code, reason = ExitCode.BAD_CONFIGURATION, f"{type(wrong).__name__}: {wrong}"
     else:
         return ExitCode.DONE
-    if exchange.noticed.is_set():
-        record = json.dumps({"member": member.index, "generation": member.generation, "kind": "sigterm"})
+    if notices.came:
+        record = json.dumps({"member": member.index, "generation": member.generation, "kind": notices.kind})
         member.results.write(layout.notice_key(member.job_id, member.index), record.encode())
     say(event="leaving", member=member.index, code=code, reason=reason)
     return code

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.errors import AnalysisError, FencedOff
 from spotline.layout import CHECKPOINTS, MANIFEST, POINTER
-from spotline.manifests import digest
-from spotline.objects import ObjectMissing, Objects, WriteRefused
+from spotline.manifests import AnalysisManifest, ManifestError, digest
+from spotline.objects import ObjectMissing, Objects, Stored, WriteRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,21 +92,30 @@ class Lease:
         self._manifest_etag = manifest_etag
 
     @classmethod
-    def claim(cls, results: Objects, generation: int, job_id: str, fingerprint: str) -> Lease:
+    def claim(
+        cls, results: Objects, generation: int, job_id: str, fingerprint: str, clean_digest: str | None = None
+    ) -> Lease:
         """Make this gang the one that may write.
+
+        Parameters
+        ----------
+        clean_digest
+            Digest of the clean rows' manifest. An older gang that lived on unseen may have published their analysis between this
+            gang's launch and now, and an analysis is published once; None takes no notice of what lies there.
 
         Raises
         ------
         FencedOff
-            When a newer gang, or another one of this generation, holds the lease or takes it meanwhile.
+            When a newer gang, or another one of this generation, holds the lease or takes it meanwhile; or when another gang has
+            published the analysis of the same rows.
         """
-        manifest_etag = _etag(results, MANIFEST)
-        try:
-            found = results.read(POINTER)
-        except ObjectMissing:
-            before, etag = None, None
-        else:
-            before, etag = Pointer.from_json(found.body), found.etag
+        published = _stored(results, MANIFEST)
+        manifest_etag = published.etag if published else None
+        other = _analysis_of(published.body, clean_digest) if published else None
+        if other is not None and (other.generation, other.job_id) != (generation, job_id):
+            raise FencedOff(f"generation {other.generation} (job {other.job_id}) has published this analysis")
+        found = _stored(results, POINTER)
+        before, etag = (Pointer.from_json(found.body), found.etag) if found else (None, None)
         if before and (before.generation, before.job_id) != (generation, job_id) and before.generation >= generation:
             raise FencedOff(f"generation {before.generation} (job {before.job_id}) holds the checkpoint")
         mine, useless = Pointer(generation, job_id, fingerprint), before.checkpoints if before else ()
@@ -155,7 +164,7 @@ class Lease:
         self.check()
         sha256 = digest(body)
         new = Checkpoint(round_, f"{CHECKPOINTS}round-{round_:06d}-{sha256[:16]}.ubj", sha256)
-        self._results.write(new.key, body)
+        self._results.write(new.key, body, temporary=True)
         older = [held for held in self._pointer.checkpoints if held.round < round_]
         kept = (new, *older[: KEPT - 1])
         dropped = {held.key for held in self._pointer.checkpoints} - {held.key for held in kept}
@@ -165,7 +174,8 @@ class Lease:
 
     def check(self) -> None:
         """Raise `FencedOff` when somebody else has claimed the lease."""
-        if _etag(self._results, POINTER) != self._etag:
+        found = _stored(self._results, POINTER)
+        if found is None or found.etag != self._etag:
             raise FencedOff(f"another gang has claimed {self._results.location(POINTER)}")
 
     def publish(self, manifest: bytes, metadata: Mapping[str, str] | None = None) -> None:
@@ -184,7 +194,8 @@ class Lease:
 
     def _put(self, pointer: Pointer, etag: str | None = "") -> None:
         try:
-            self._etag = self._results.write(POINTER, pointer.to_json(), if_etag=self._etag if etag == "" else etag)
+            before = self._etag if etag == "" else etag
+            self._etag = self._results.write(POINTER, pointer.to_json(), if_etag=before, temporary=True)
         except WriteRefused as cause:
             raise FencedOff(f"another gang has claimed {self._results.location(POINTER)}") from cause
         self._pointer = pointer
@@ -195,8 +206,17 @@ def fingerprint(training: Mapping[str, Any]) -> str:
     return digest(json.dumps(training, sort_keys=True, separators=(",", ":")).encode())
 
 
-def _etag(results: Objects, key: str) -> str | None:
+def _analysis_of(manifest: bytes, clean_digest: str | None) -> AnalysisManifest | None:
+    """The analysis that a manifest describes, if it is one of these clean rows."""
     try:
-        return results.read(key).etag
+        analysis = AnalysisManifest.from_json(manifest)
+    except ManifestError:
+        return None
+    return analysis if analysis.clean_digest == clean_digest else None
+
+
+def _stored(results: Objects, key: str) -> Stored | None:
+    try:
+        return results.read(key)
     except ObjectMissing:
         return None

@@ -49,6 +49,11 @@ class Feature:
         return "c" if self.kind is Kind.CATEGORY else "q"
 
 
+def engine_names(features: Sequence[Feature]) -> list[str]:
+    """The features' names inside the engine, by position: it refuses `[`, `]` and `<` in a name, a column may be called so."""
+    return [f"f{position}" for position in range(len(features))]
+
+
 def features_of(schema: pa.Schema, names: Sequence[str], categories: Mapping[str, Sequence[str]]) -> list[Feature]:
     """The features of these names, as the shards hold them.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import pyarrow as pa
 import xgboost as xgb
 from xgboost import collective
 
+from analysis.encoding import engine_names
 from analysis.errors import AnalysisError
 from analysis.spool import ACTUAL, Spool, labelled
 
@@ -44,19 +46,26 @@ _DEFAULT = {
 }
 
 
-def parameters(task: str, own: Mapping[str, Any], *, device: str, threads: int) -> dict[str, Any]:
+def parameters(
+    task: str, own: Mapping[str, Any], *, device: str, threads: int, features: Sequence[Feature] = ()
+) -> dict[str, Any]:
     """The engine's parameters: the defaults of the task, the contract's, and what only the gang may say.
+
+    Constraints that the contract gives by the names of features (`monotone_constraints` as an object, `interaction_constraints` as
+    lists of names) come out by position, as the engine knows features.
 
     Raises
     ------
     AnalysisError
-        When the contract sets what is the gang's to set, or an objective that does not fit the target's type.
+        When the contract sets what is the gang's to set, an objective that does not fit the target's type, or a constraint on what
+        is no feature.
     """
     if taken := _OURS & own.keys():
         raise AnalysisError(
             f"the contract's parameters set {', '.join(sorted(taken))}, which the gang sets; leave it out"
         )
-    whole = {"tree_method": "hist", **_DEFAULT[task], **own, "device": device, "nthread": threads}
+    constraints = _constraints(own, {feature.name: position for position, feature in enumerate(features)})
+    whole = {"tree_method": "hist", **_DEFAULT[task], **own, **constraints, "device": device, "nthread": threads}
     if not str(whole["objective"]).startswith(_FAMILY[task]):
         raise AnalysisError(f"the objective {whole['objective']!r} does not fit a {task} target")
     if whole.get("booster", "gbtree") != "gbtree":
@@ -66,15 +75,35 @@ def parameters(task: str, own: Mapping[str, Any], *, device: str, threads: int) 
     return whole
 
 
-def try_out(whole: Mapping[str, Any]) -> None:
-    """Grow one tree on four rows with these parameters, away from the gang, where an error is surely theirs.
+def _constraints(own: Mapping[str, Any], positions: Mapping[str, int]) -> dict[str, str]:
+    """The contract's constraints as the engine reads them from text."""
+    found: dict[str, str] = {}
+    try:
+        if isinstance(monotone := own.get("monotone_constraints"), dict):
+            signs = {positions[name]: int(sign) for name, sign in monotone.items()}
+            found["monotone_constraints"] = f"({','.join(str(signs.get(at, 0)) for at in range(len(positions)))})"
+        if isinstance(together := own.get("interaction_constraints"), list):
+            found["interaction_constraints"] = json.dumps([[positions[name] for name in names] for names in together])
+    except KeyError as cause:
+        raise AnalysisError(f"the contract's parameters constrain {cause}, which is no feature") from cause
+    except (TypeError, ValueError) as cause:
+        raise AnalysisError(
+            'the contract\'s parameters: monotone_constraints are an object like {"price": 1, "age": -1}, interaction_constraints'
+            ' a list of lists of names like [["price", "age"]]'
+        ) from cause
+    return found
+
+
+def try_out(whole: Mapping[str, Any], width: int = 1) -> None:
+    """Grow one tree on four rows of `width` features with these parameters, away from the gang, where an error is surely theirs.
 
     Raises
     ------
     AnalysisError
         When the engine refuses a parameter, or does not know it.
     """
-    tiny = xgb.QuantileDMatrix(np.array([[0.0], [1.0], [2.0], [3.0]]), label=np.array([0.0, 1.0, 0.0, 1.0]), nthread=1)
+    rows = np.repeat(np.arange(4.0), max(1, width)).reshape(4, -1)
+    tiny = xgb.QuantileDMatrix(rows, label=np.array([0.0, 1.0, 0.0, 1.0]), nthread=1)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
@@ -85,7 +114,7 @@ def try_out(whole: Mapping[str, Any]) -> None:
                 evals=[(tiny, "tiny")],
                 verbose_eval=False,
             )
-        except (xgb.core.XGBoostError, ValueError, TypeError) as cause:
+        except (xgb.core.XGBoostError, ValueError, TypeError, AttributeError) as cause:
             raise AnalysisError(f"the contract's parameters: {_first_line(cause)}") from cause
     for warning in told:
         if "are not used" in str(warning.message):
@@ -184,7 +213,7 @@ class _Rows(xgb.DataIter):
                 labels = self._spool.beside(batch, ACTUAL).to_numpy(zero_copy_only=False).astype(np.float32)
                 yield self._spool.numbers(batch), labels
         if empty:
-            names = [feature.name for feature in self._spool.features]
+            names = engine_names(self._spool.features)
             columns = pa.Table.from_arrays([pa.array([], pa.float32())] * len(names), names=names)
             yield columns, np.empty(0, np.float32)
 
@@ -210,7 +239,7 @@ def matrix(
 def names_and_types(features: Sequence[Feature]) -> dict[str, list[str]]:
     """The features as the engine wants to be told of them."""
     return {
-        "feature_names": [feature.name for feature in features],
+        "feature_names": engine_names(features),
         "feature_types": [feature.engine_type for feature in features],
     }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.endings import Ending
 from analysis.lines import Message, messages, say
+from spotline.exits import ExitCode
 
 if TYPE_CHECKING:
     from analysis.config import Settings
@@ -28,11 +29,6 @@ class Follower:
         self._following: asyncio.Task[None] | None = None
         self._accepted = False
         self._told_the_end = False
-
-    @property
-    def missing(self) -> str:
-        """Who is not there yet, in words."""
-        return "the leader was not found" if self._writer is None else "the leader waits for others"
 
     async def open(self, address: str) -> int | None:  # noqa: ARG002  nobody connects to a follower
         """Nothing to listen on."""
@@ -62,6 +58,14 @@ class Follower:
     def noticed(self, reason: str) -> None:
         """Tell the leader that this member must leave soon."""
         self._say({"notice": reason})
+
+    def give_up(self, reason: str) -> None:
+        """The limit for forming is over: have the leader end the gang, who knows who is missing, unless there is none."""
+        if self._accepted:
+            self._say({"overdue": reason})
+            return
+        silent = "the leader was not found" if self._writer is None else "the leader did not answer"
+        self._supervisor.conclude(Ending(ExitCode.GANG_NOT_FORMED, f"{reason}: {silent}"))
 
     def tick(self, now: float) -> None:
         """Beat, and look whether the leader still does."""

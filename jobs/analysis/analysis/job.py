@@ -12,7 +12,7 @@ import xgboost as xgb
 
 from analysis import engine, hosts, shares, spool
 from analysis.checkpoints import Lease, Resumed, fingerprint
-from analysis.encoding import Feature, Kind, features_of, kind_of
+from analysis.encoding import Feature, Kind, engine_names, features_of, kind_of
 from analysis.errors import AnalysisError
 from analysis.scoring import score
 from analysis.shards import Shards, deliver
@@ -96,7 +96,7 @@ class Job:
             When the collective breaks, as it does when a peer is lost.
         """
         shards, task = self._task()
-        engine.try_out(task.parameters)
+        engine.try_out(task.parameters, len(task.features))
         self._beats.say(ready=1)
         tracker = self._beats.tracker.get()
         self._beats.enter(Phase.JOINING)
@@ -127,11 +127,13 @@ class Job:
             what = "is no column of the shards" if kind is None else f"is a {kind}"
             raise AnalysisError(f"the target {analysis.target!r} {what}: only numbers and booleans can be learnt")
         binary = kind is Kind.BOOLEAN
+        features = features_of(schema, analysis.features, manifest.categories)
         parameters = engine.parameters(
             "binary" if binary else "regression",
             analysis.parameters,
             device=self._device(),
             threads=self._threads(sum(shard.rows for shard in manifest.shards)),
+            features=features,
         )
         course = Course(
             rounds=analysis.rounds,
@@ -140,7 +142,6 @@ class Job:
             maximise=parameters["eval_metric"].split("@")[0] in _MAXIMISED,
             seed=analysis.seed,
         )
-        features = features_of(schema, analysis.features, manifest.categories)
         return shards, Task(digest(body), manifest, contract, analysis, features, binary, course, parameters)
 
     def _device(self) -> str:
@@ -199,7 +200,7 @@ class Job:
                 "device": task.parameters["device"].split(":")[0],
             }
             self._lease = Lease.claim(
-                self._place.results, self._told.generation, self._member.job_id, fingerprint(named)
+                self._place.results, self._told.generation, self._member.job_id, fingerprint(named), task.clean_digest
             )
             resumed = self._lease.resume()
             for reason in resumed.skipped:
@@ -234,11 +235,12 @@ class Job:
         self._log("checkpoint", round=done)
 
     def _final(self, task: Task, trained: Trained) -> bytes:
-        """The model's bytes: cut back to its best round where training was to stop early."""
+        """The model's bytes, with the columns' own names: cut back to its best round where training was to stop early."""
         names = engine.names_and_types(task.features)
         model = booster(trained.body or b"", task.parameters, names)
         if task.course.patience is not None:
             model = model[: task.course.best_round(trained.history)]
+        model.feature_names = [feature.name for feature in task.features]
         return bytes(model.save_raw(raw_format="ubj"))
 
     def _score(self, task: Task, rows: spool.Spool, body: bytes, validates: bool) -> None:
@@ -292,7 +294,10 @@ class Job:
 
     def _details(self, task: Task, trained: Trained, body: bytes) -> dict[str, Any]:
         model = booster(body, task.parameters, engine.names_and_types(task.features))
-        gains: dict[str, Any] = model.get_score(importance_type="total_gain")
+        real = dict(zip(engine_names(task.features), (feature.name for feature in task.features), strict=True))
+        gains: dict[str, Any] = {
+            real[name]: gain for name, gain in model.get_score(importance_type="total_gain").items()
+        }
         total = sum(gains.values()) or 1.0
         return {
             "task": task.kind,

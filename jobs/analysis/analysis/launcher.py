@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from analysis import hosts
 from spotline.exits import ExitCode
-from spotline.layout import POINTER, rendezvous_key
+from spotline.layout import MANIFEST, POINTER, rendezvous_key
 from spotline.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def launch(source: Path, output: Path, members: int, environ: Mapping[str, str] 
         if not (source / name).is_file():
             raise SettingsError(f"{source / name} is missing: --input is the folder that preprocess wrote")
     output.mkdir(parents=True, exist_ok=True)
+    # Whoever says the command again wants it done again; nothing there may look finished while its parts are written over.
+    (output / MANIFEST).unlink(missing_ok=True)
     shared = _environment(source.resolve(), output.resolve(), members, environ)
     with contextlib.ExitStack() as stack:
         processes = []

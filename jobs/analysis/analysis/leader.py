@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.endings import Ending
 from analysis.hub import Hub
+from spotline.exits import ExitCode
 
 if TYPE_CHECKING:
     from analysis.config import Settings
@@ -33,10 +34,14 @@ class Leader:
         self._formed = False
 
     @property
-    def missing(self) -> str:
+    def _absent(self) -> str:
         """Who is not there yet, in words."""
-        absent = sorted(set(range(1, self._member.size)) - self._ready)
-        return f"missing members {', '.join(map(str, absent))}" if absent else "this member's own worker was not ready"
+        missing = self._hub.missing
+        ready = self._ready | ({0} if self._supervisor.ready else set())
+        unready = sorted(set(range(self._member.size)) - set(missing) - ready)
+        told = {"missing members": missing, "members that were not ready": unready}
+        lists = [f"{what} {', '.join(map(str, members))}" for what, members in told.items() if members]
+        return "; ".join(lists) or "the tracker was not ready"
 
     async def open(self, address: str) -> int | None:
         """Listen for the members, and start the tracker; returns the port to announce."""
@@ -73,6 +78,10 @@ class Leader:
         self._hub.tell({"stop": reason})
         self._supervisor.stop(reason)
 
+    def give_up(self, reason: str) -> None:
+        """The limit for forming is over, here or at a member that is connected: end the gang, saying who is not there."""
+        self._supervisor.conclude(Ending(ExitCode.GANG_NOT_FORMED, f"{reason}: {self._absent}"))
+
     def tick(self, now: float) -> None:
         """Beat, and judge the gang as a whole."""
         self._hub.tick(now)
@@ -93,6 +102,9 @@ class Leader:
         elif "ready" in message:
             self._ready.add(index)
             self._form_if_complete()
+        elif "overdue" in message:
+            if not self._formed:
+                self.give_up(message["overdue"])
         elif "notice" in message:
             self.noticed(message["notice"])
         elif "leaving" in message:

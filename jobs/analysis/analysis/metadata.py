@@ -3,10 +3,13 @@
 Both are plain HTTP on a link-local address, read without an SDK so that a supervisor stays small.
 """
 
+import contextlib
 import http.client
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from analysis.membership import Formation, Member
@@ -14,6 +17,10 @@ from spotline.settings import SettingsError
 
 INSTANCE_METADATA = "http://169.254.169.254"
 _TOKEN_SECONDS = 21600
+# Metadata services are throttled and may be late after a boot: one failure is no reason to call a run misconfigured.
+_ATTEMPTS, _PAUSE_SECONDS = 5, 1.0
+_NO_ADDRESS = "this member cannot learn its own address"
+_WAY_OUT = "In host mode the instance must allow IMDSv2 with a hop limit of 2; MEMBER_ADDRESS sets the address by hand"
 
 
 class MetadataUnavailable(OSError):
@@ -82,22 +89,24 @@ def own_address(member: Member, environ: Mapping[str, str]) -> str:
     Raises
     ------
     SettingsError
-        When the metadata service that ought to know it does not answer.
+        When the metadata service that ought to know it does not answer, though it was asked several times.
     """
     if member.formation is Formation.ALONE:
         return "127.0.0.1"
+    if member.formation is Formation.MULTI_NODE:
+        ask: Callable[[], str] = partial(container_address, environ)
+    elif instance := InstanceMetadata.discover(environ):
+        ask = instance.local_ipv4
+    else:
+        raise SettingsError(f"{_NO_ADDRESS}: AWS_EC2_METADATA_DISABLED is true. {_WAY_OUT}")
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(OSError):
+            return ask()
+        time.sleep(_PAUSE_SECONDS)
     try:
-        if member.formation is Formation.MULTI_NODE:
-            return container_address(environ)
-        instance = InstanceMetadata.discover(environ)
-        if instance is None:
-            raise MetadataUnavailable("AWS_EC2_METADATA_DISABLED is true")
-        return instance.local_ipv4()
+        return ask()
     except OSError as cause:
-        raise SettingsError(
-            f"this member cannot learn its own address: {cause}. In host mode the instance must allow IMDSv2 with a hop limit"
-            " of 2; MEMBER_ADDRESS sets the address by hand"
-        ) from cause
+        raise SettingsError(f"{_NO_ADDRESS}: {cause}. {_WAY_OUT}") from cause
 
 
 def _request(method: str, url: str, headers: Mapping[str, str], timeout: float) -> tuple[int, str]:

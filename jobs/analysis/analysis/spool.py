@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.encoding import Feature, encode, encode_target
+from analysis.encoding import Feature, encode, encode_target, engine_names
 from analysis.shares import is_validation
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ class Spool:
 
     def numbers(self, batch: pa.RecordBatch) -> pa.Table:
         """The features of a batch as the engine takes them."""
-        return pa.Table.from_arrays(
-            batch.columns[: len(self.features)], names=[feature.name for feature in self.features]
-        )
+        return pa.Table.from_arrays(batch.columns[: len(self.features)], names=engine_names(self.features))
 
     def dense(self, batch: pa.RecordBatch) -> np.ndarray:
         """The features of a batch as the engine predicts from them fastest: float32 of shape (rows, features)."""

@@ -184,13 +184,7 @@ class Supervisor:
                 if worker.ending is None:
                     self._judge(worker, now)
             if not self._formed and now - self._began > self._told.gang_forming_seconds:
-                missing = self._side.missing
-                self.conclude(
-                    Ending(
-                        ExitCode.GANG_NOT_FORMED,
-                        f"the gang did not form within {self._told.gang_forming_seconds:g} s: {missing}",
-                    )
-                )
+                self._side.give_up(f"the gang did not form within {self._told.gang_forming_seconds:g} s")
             self._side.tick(now)
             await asyncio.sleep(self._told.gang_beat_seconds)
 

@@ -24,10 +24,11 @@ SABOTAGE = str(Path(__file__).parent / "sabotage")
 
 FASTER = {
     "GANG_BEAT_SECONDS": "0.2",
-    "GANG_SILENCE_SECONDS": "4",
-    "GANG_STUCK_SECONDS": "5",
-    "GANG_FORMING_SECONDS": "60",
+    "GANG_SILENCE_SECONDS": "8",
+    "GANG_STUCK_SECONDS": "6",
+    "GANG_FORMING_SECONDS": "100",
 }
+"""Limits at which a lost member is missed soon, and a busy machine is not yet taken for one."""
 
 
 class Gang:
@@ -79,7 +80,7 @@ class Gang:
                     return child
         raise LookupError(f"member {member} has no worker: {self.told}")
 
-    def codes(self, seconds: float = 60, *, without: int | None = None) -> list[int]:
+    def codes(self, seconds: float = 90, *, without: int | None = None) -> list[int]:
         """The exit codes of all members, or all `without` one."""
         deadline = time.monotonic() + seconds
         codes = []

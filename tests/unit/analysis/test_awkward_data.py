@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import xgboost as xgb
 
 from analysis.conformance import data as cleaned
 from spotline.exits import ExitCode
@@ -73,6 +74,27 @@ def test_a_feature_that_is_missing_everywhere_does_no_harm(tmp_path: Path) -> No
     empty = empty.set_column(rows.column_names.index("colour"), "colour", pa.nulls(200, pa.string()))
     manifest, _ = analysed(tmp_path, empty)
     assert "size" not in manifest.details["importances"]
+
+
+def test_names_that_the_engine_refuses_are_borne_and_come_out_as_they_are(tmp_path: Path) -> None:
+    odd = {"size": "size [m] <net>", "colour": "f1", "fresh": "fresh, <true>", "price": "price [EUR]"}
+    rows = cleaned.table(300).rename_columns(odd | {name: name for name in ("id", "seen", "dear")})
+    names = [odd["size"], "seen", odd["colour"], odd["fresh"]]
+    said = cleaned.contract(**FEW_ROUNDS, target=odd["price"], features=names)
+    for field in said["fields"]:
+        field["name"] = odd.get(field["name"], field["name"])
+    cleaned.write(tmp_path / "in", rows, said, categories={odd["colour"]: sorted(cleaned.COLOURS)})
+    with gang(tmp_path / "in", tmp_path / "out") as sound:
+        assert sound.codes() == [0, 0], sound.told
+
+    details = AnalysisManifest.from_json((tmp_path / "out/manifest.json").read_bytes()).details
+    assert details["features"] == names
+    assert {odd["size"], odd["colour"]} <= set(details["importances"]) <= set(names)
+    assert xgb.Booster(model_file=tmp_path / "out/model.ubj").feature_names == names
+    told = json.loads((tmp_path / "out/parts/part-0000.json").read_bytes())
+    assert {reason["feature"] for row in told["surprising"] for reason in row["reasons"]} <= set(names)
+    shown = [row["reasons"] for row in pq.read_table(tmp_path / "out/parts/part-0000.parquet").to_pylist()]
+    assert odd["size"] in {reason["feature"] for reasons in shown for reason in reasons or ()}
 
 
 def test_a_boolean_target_gives_probabilities(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from analysis.checkpoints import Lease, Pointer, fingerprint
 from analysis.errors import AnalysisError, FencedOff
 from spotline.layout import MANIFEST, POINTER
+from spotline.manifests import AnalysisManifest
 from spotline.objects import LocalObjects
 
 HISTORY = tuple((float(round_), float(round_)) for round_ in range(1, 31))
@@ -168,3 +169,28 @@ def test_a_pointer_reads_back_as_it_was_written(results: LocalObjects) -> None:
 def test_a_fingerprint_depends_on_the_content_not_on_the_order() -> None:
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+
+
+def analysis_of(clean: str, generation: int = 1) -> bytes:
+    return AnalysisManifest(
+        clean="clean",
+        clean_digest=clean,
+        members=2,
+        rounds=1,
+        resumed_from=None,
+        parts=(),
+        model="model",
+        job_id=f"job-{generation}",
+        generation=generation,
+    ).to_json()
+
+
+def test_a_gang_does_not_repeat_what_an_older_one_published_unseen(results: LocalObjects) -> None:
+    lease(results, 1).publish(analysis_of("these rows"))
+
+    with pytest.raises(FencedOff, match=r"generation 1 .* has published"):
+        Lease.claim(results, 2, "job-2", "same", "these rows")
+
+    # But it analyses other rows, and whoever published may go over them again
+    Lease.claim(results, 1, "job-1", "same", "these rows")
+    Lease.claim(results, 2, "job-2", "same", "other rows")

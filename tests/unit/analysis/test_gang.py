@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +52,11 @@ def finish(source: Path, output: Path, generation: int = 2, members: int = 2) ->
 
 
 def slowly(**told: str) -> dict[str, Any]:
-    """Have member 0 compute for a second at round 15, so that the gang is surely caught between two checkpoints."""
-    return {"pythonpath": SABOTAGE, "sabotage": "0:15:slow", "sabotage_seconds": "2", **told}
+    """Have member 0 compute at round 15, so that the gang is surely caught between two checkpoints.
+
+    It goes on for longer than any test: a gang that loses a member does not wait for it. Who goes through with it says for how long.
+    """
+    return {"pythonpath": SABOTAGE, "sabotage": "0:15:slow", "sabotage_seconds": "600", **told}
 
 
 def test_a_gang_leaves_parts_a_model_and_last_a_manifest(source: Path, undisturbed: Path) -> None:
@@ -107,7 +111,7 @@ def test_a_lost_member_ends_the_gang_and_the_next_one_resumes_bit_for_bit(
             doomed.members[victim].kill()
         elif kind == "worker frozen":
             stop(doomed.worker(victim))
-        codes = doomed.codes(30)
+        codes = doomed.codes()
 
     # Then everybody who can leaves with 75, having lost at most one segment, and the next gang makes up for it
     assert codes == [-9 if kind == "member killed" and index == victim else TRY_AGAIN for index in range(2)], (
@@ -126,7 +130,7 @@ def test_a_frozen_member_is_missed_by_the_others(source: Path, tmp_path: Path) -
         doomed.wait_for("checkpoint", round=SEGMENT)
         stop(doomed.members[1])
         stop(doomed.worker(1))
-        assert doomed.codes(30, without=1) == [TRY_AGAIN]
+        assert doomed.codes(without=1) == [TRY_AGAIN]
         (line,) = doomed.of("leaving")
         assert "member 1 was lost: nothing heard for" in line["reason"]
 
@@ -134,9 +138,9 @@ def test_a_frozen_member_is_missed_by_the_others(source: Path, tmp_path: Path) -
 @pytest.mark.parametrize("moment", ["15", "loading"])
 def test_a_slow_but_healthy_member_is_waited_for(source: Path, undisturbed: Path, tmp_path: Path, moment: str) -> None:
     """Slow for twice the patience of these faster beats, as a minute is at the defaults."""
-    told = slowly(sabotage=f"1:{moment}:slow", sabotage_seconds="12", gang_loading_seconds="5")
+    told = slowly(sabotage=f"1:{moment}:slow", sabotage_seconds="12", gang_loading_seconds="6")
     with gang(source, tmp_path, **told) as slow:
-        assert slow.codes(90) == [0, 0], slow.told
+        assert slow.codes() == [0, 0], slow.told
     assert digests(tmp_path) == digests(undisturbed)
 
 
@@ -146,7 +150,7 @@ def test_three_interruptions_change_nothing(source: Path, undisturbed: Path, tmp
         with gang(source, tmp_path, generation=generation, **slowly(sabotage=f"0:{at + 5}:slow")) as doomed:
             doomed.wait_for("checkpoint", round=at)
             doomed.worker(generation % 2).kill()
-            assert doomed.codes(30) == [TRY_AGAIN, TRY_AGAIN]
+            assert doomed.codes() == [TRY_AGAIN, TRY_AGAIN]
         reached += [line["round"] for line in doomed.of("resumed")]
     last = finish(source, tmp_path, generation=4)
     assert reached == [SEGMENT, 2 * SEGMENT]
@@ -154,14 +158,31 @@ def test_three_interruptions_change_nothing(source: Path, undisturbed: Path, tmp
     assert digests(tmp_path) == digests(undisturbed)
 
 
+def test_a_damaged_checkpoint_costs_its_segment_and_nothing_else(
+    source: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    with gang(source, tmp_path, **slowly(sabotage=f"0:{2 * SEGMENT + 5}:slow")) as doomed:
+        doomed.wait_for("checkpoint", round=2 * SEGMENT)
+        doomed.worker(1).kill()
+        assert doomed.codes() == [TRY_AGAIN, TRY_AGAIN]
+    (newest,) = (tmp_path / "checkpoints").glob(f"round-{2 * SEGMENT:06d}-*")
+    newest.write_bytes(newest.read_bytes()[:-1] + b"?")
+
+    resumed = finish(source, tmp_path)
+
+    assert newest.name in resumed.of("checkpoint unusable")[0]["reason"]
+    assert resumed.of("resumed")[0]["round"] == SEGMENT
+    assert digests(tmp_path) == digests(undisturbed)
+
+
 @pytest.mark.parametrize("victim", [1])
 def test_a_member_told_to_stop_saves_the_segment_and_writes_it_down(
     source: Path, undisturbed: Path, tmp_path: Path, victim: int
 ) -> None:
-    with gang(source, tmp_path, **slowly()) as stopped:
+    with gang(source, tmp_path, **slowly(sabotage_seconds="5"), sigterm_leave_seconds="80") as stopped:
         stopped.wait_for("checkpoint", round=SEGMENT)
         stopped.members[victim].terminate()
-        assert stopped.codes(30) == [TRY_AGAIN, TRY_AGAIN], stopped.told
+        assert stopped.codes() == [TRY_AGAIN, TRY_AGAIN], stopped.told
 
     assert stopped.of("checkpoint")[-1]["round"] == 2 * SEGMENT
     notice = json.loads(LocalObjects(tmp_path).read(notice_key("job-1", victim)).body)
@@ -172,7 +193,9 @@ def test_a_member_told_to_stop_saves_the_segment_and_writes_it_down(
 
 def test_a_gang_that_is_awake_again_after_a_newer_one_writes_nothing(source: Path, tmp_path: Path) -> None:
     # Given a gang that froze as a whole, and a newer one that published
-    with gang(source, tmp_path, **slowly(gang_silence_seconds="60", gang_stuck_seconds="60")) as frozen:
+    with gang(
+        source, tmp_path, **slowly(sabotage_seconds="5", gang_silence_seconds="600", gang_stuck_seconds="600")
+    ) as frozen:
         frozen.wait_for("checkpoint", round=SEGMENT)
         everybody = [process for member in frozen.members for process in [member, *member.children()]]
         for process in everybody:
@@ -185,16 +208,18 @@ def test_a_gang_that_is_awake_again_after_a_newer_one_writes_nothing(source: Pat
             process.resume()
 
         # Then it leaves, and nothing is changed
-        assert frozen.codes(60) == [TRY_AGAIN, TRY_AGAIN], frozen.told
+        assert frozen.codes() == [TRY_AGAIN, TRY_AGAIN], frozen.told
     assert "fenced off" in frozen.of("leaving")[0]["reason"]
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_a_gang_that_does_not_form_gives_up(source: Path, tmp_path: Path) -> None:
-    with gang(source, tmp_path, 3, gang_forming_seconds="4") as incomplete:
+    """Whether member 1 comes in time on a busy machine is open, so what the leader says of it is, too."""
+    with gang(source, tmp_path, 3, gang_forming_seconds="5") as incomplete:
         incomplete.members[2].kill()
-        assert incomplete.codes(30)[:2] == [ExitCode.GANG_NOT_FORMED] * 2
-    assert "did not form within 4 s: missing members 2" in incomplete.told
+        assert incomplete.codes()[:2] == [ExitCode.GANG_NOT_FORMED] * 2, incomplete.told
+    (reason,) = [line["reason"] for line in incomplete.of("leaving") if line["member"] == 0]
+    assert re.match(r"the gang did not form within 5 s: missing members (1, )?2\b", reason)
 
 
 def test_members_that_come_long_after_the_leader_still_join(source: Path, tmp_path: Path) -> None:
@@ -219,8 +244,8 @@ def test_nothing_is_left_running_when_a_supervisor_dies(source: Path, tmp_path: 
         doomed.wait_for("checkpoint", round=SEGMENT)
         orphans = doomed.members[0].children()
         doomed.members[0].kill()
-        doomed.codes(30)
-        assert psutil.wait_procs(orphans, timeout=10)[1] == []
+        doomed.codes()
+        assert psutil.wait_procs(orphans, timeout=60)[1] == []
 
 
 def where(row: dict[str, Any]) -> tuple[int, int]:

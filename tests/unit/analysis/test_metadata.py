@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from analysis import metadata
 from analysis.conformance.metadata import Service, metadata_service
 from analysis.membership import Formation, Member
 from analysis.metadata import InstanceMetadata, MetadataUnavailable, container_address, own_address
@@ -42,9 +43,15 @@ def test_a_container_without_an_address_says_so(service: Service) -> None:
     "environ",
     [{"AWS_EC2_METADATA_DISABLED": "true"}, {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:9"}],
 )
-def test_without_metadata_the_way_out_is_named(environ: dict[str, str]) -> None:
+def test_without_metadata_the_way_out_is_named(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "_PAUSE_SECONDS", 0)
     with pytest.raises(SettingsError, match="hop limit of 2; MEMBER_ADDRESS"):
         own_address(array_member(), environ)
+
+
+def test_metadata_that_are_late_are_asked_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: service.items.update({"local-ipv4": "10.0.0.5"}))
+    assert own_address(array_member(), {"AWS_EC2_METADATA_SERVICE_ENDPOINT": service.url}) == "10.0.0.5"
 
 
 def test_there_is_no_notice_until_there_is_one(service: Service) -> None:

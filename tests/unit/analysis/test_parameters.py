@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from analysis.encoding import Feature, Kind
 from analysis.engine import parameters, try_out
 from analysis.errors import AnalysisError
 
@@ -49,6 +50,36 @@ def test_what_cannot_work_in_a_gang_is_refused(task: str, own: dict[str, Any], t
 def test_the_engines_objection_is_the_contracts_fault(own: dict[str, Any], told: str) -> None:
     with pytest.raises(AnalysisError, match=f"contract's parameters.*{told}"):
         try_out(whole(**own))
+
+
+FEATURES = [Feature("price [EUR]", Kind.NUMBER), Feature("age", Kind.NUMBER), Feature("size", Kind.NUMBER)]
+
+
+def test_constraints_name_features_as_the_contract_does() -> None:
+    own = {"monotone_constraints": {"size": -1, "price [EUR]": 1}, "interaction_constraints": [["age", "size"]]}
+    told = parameters("regression", own, device="cpu", threads=1, features=FEATURES)
+    assert told["monotone_constraints"] == "(1,0,-1)"
+    assert told["interaction_constraints"] == "[[1, 2]]"
+    try_out(told, len(FEATURES))
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({"monotone_constraints": {"weight": 1}}, "constrain 'weight', which is no feature"),
+        ({"interaction_constraints": [["age", "weight"]]}, "constrain 'weight', which is no feature"),
+        ({"monotone_constraints": {"age": "up"}}, "monotone_constraints are an object like"),
+        ({"interaction_constraints": [1]}, "interaction_constraints a list of lists"),
+    ],
+)
+def test_constraints_on_what_is_no_feature_are_refused(own: dict[str, Any], told: str) -> None:
+    with pytest.raises(AnalysisError, match=told):
+        parameters("regression", own, device="cpu", threads=1, features=FEATURES)
+
+
+def test_a_constraint_that_the_engine_cannot_read_is_the_contracts_fault() -> None:
+    with pytest.raises(AnalysisError, match="contract's parameters"):
+        try_out(whole(monotone_constraints=[1, 0]))
 
 
 def test_good_parameters_are_tried_out_in_silence(capfd: pytest.CaptureFixture[str]) -> None:

@@ -41,6 +41,7 @@ def trained(matrices: Any, own: dict[str, Any], interrupted: frozenset[int]) -> 
     [
         {},
         {"subsample": 0.5},
+        {"monotone_constraints": "(1,0,-1,0,0,0)", "interaction_constraints": "[[0,1,2],[3,4,5]]", "subsample": 0.5},
         {"colsample_bytree": 0.5},
         {"colsample_bynode": 0.5, "colsample_bylevel": 0.7, "subsample": 0.7},
         {"grow_policy": "lossguide", "max_leaves": 12, "max_depth": 0, "subsample": 0.5},

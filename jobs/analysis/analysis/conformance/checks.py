@@ -19,6 +19,8 @@ from spotline.manifests import AnalysisManifest, ManifestError, digest
 
 LOST_SECONDS = 30.0
 """How soon a gang must end after a member was lost, or told to stop (docs/extend.md, "Surviving")."""
+NOTICE_SECONDS = 120.0
+"""How long a Spot notice comes ahead."""
 DONE_SECONDS = 120.0
 LONG = {"rounds": 400, "segment": 20}
 
@@ -81,6 +83,21 @@ def a_notice_is_written_down(command: Sequence[str], folder: Path) -> str | None
     return None if path.is_file() else f"{path.relative_to(gang.output)} was not written"
 
 
+def a_spot_notice_is_written_down(command: Sequence[str], folder: Path) -> str | None:
+    """On a Spot notice in its instance's metadata a member leaves with 75, and writes the notice with the kind `spot`."""
+    gang = _gang(command, folder, rows=300, forming_seconds=NOTICE_SECONDS + LOST_SECONDS)
+    with running(gang, indices=[0]) as members:  # which waits for the other, so the notice surely comes in time
+        members.instance.items["spot/instance-action"] = '{"action": "terminate", "time": "2013-02-09T12:02:00Z"}'
+        codes = members.codes(NOTICE_SECONDS)
+    if codes != {0: ExitCode.TRY_AGAIN}:
+        return f"after {NOTICE_SECONDS:.0f} s exit codes by member are {codes}, not 75"
+    path = gang.output / notice_key(gang.job_id, 0)
+    if not path.is_file():
+        return f"{path.relative_to(gang.output)} was not written"
+    kind = json.loads(path.read_bytes()).get("kind")
+    return None if kind == "spot" else f"the notice's kind is {kind!r}, not 'spot'"
+
+
 def an_older_gang_changes_nothing(command: Sequence[str], folder: Path) -> str | None:
     """A gang of an older generation leaves with 75; pointer, manifest and what it names stay as they were."""
     newer = _gang(command, folder, rows=300, generation=7)
@@ -119,6 +136,7 @@ CHECKS: tuple[Check, ...] = (
     a_killed_member_ends_the_gang,
     a_frozen_member_ends_the_gang,
     a_notice_is_written_down,
+    a_spot_notice_is_written_down,
     an_older_gang_changes_nothing,
     a_gang_that_does_not_form_gives_up,
     without_a_clean_manifest_nothing_is_analysed,

@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 from spotline.manifests import CleanManifest, Shard, digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 COLOURS = ("red", "green", "blue", "grey")
+CATEGORIES = {"colour": sorted(COLOURS)}
 FEATURES = ("size", "colour", "fresh", "seen")
 
 
@@ -58,7 +60,14 @@ def contract(**analysis: Any) -> dict[str, Any]:
     }
 
 
-def write(folder: Path, rows: pa.Table, said: dict[str, Any], shards: int = 3, row_group: int = 100) -> CleanManifest:
+def write(
+    folder: Path,
+    rows: pa.Table,
+    said: dict[str, Any],
+    shards: int = 3,
+    row_group: int = 100,
+    categories: Mapping[str, Sequence[str]] = CATEGORIES,
+) -> CleanManifest:
     """Write `rows` as a run's clean data; shards are of unequal sizes, to be awkward."""
     (folder / "clean").mkdir(parents=True)
     cuts = [0, *sorted({rows.num_rows * number**2 // shards**2 for number in range(1, shards)}), rows.num_rows]
@@ -75,7 +84,7 @@ def write(folder: Path, rows: pa.Table, said: dict[str, Any], shards: int = 3, r
         rows_rejected=0,
         shards=tuple(named),
         rejected=(),
-        categories={"colour": sorted(COLOURS)},
+        categories={name: list(values) for name, values in categories.items()},
         contract="contract.json",
         quality="quality.json",
         analyse=True,

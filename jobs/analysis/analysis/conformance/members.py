@@ -69,6 +69,7 @@ class Running:
 
     def __init__(self, gang: Gang, instance: Service, indices: Sequence[int]) -> None:
         self.gang = gang
+        self.instance = instance
         self.processes = {
             index: subprocess.Popen(
                 gang.command,

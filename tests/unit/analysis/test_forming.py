@@ -1,0 +1,185 @@
+"""A gang that does not form in time: whoever notices first, the leader says who is missing. Both sides, without workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
+
+from analysis.config import Settings
+from analysis.endings import Ending
+from analysis.follower import Follower
+from analysis.leader import Leader
+from analysis.membership import Formation, Member
+from spotline.exits import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from analysis.supervisor import Supervisor
+
+TOLD = Settings(log_format="text", generation=1)
+SIZE = 3
+OVERDUE = "the gang did not form within 300 s"
+
+
+@dataclass
+class Host:
+    """What a side asks of its supervisor, and what it is told."""
+
+    ready: bool = True
+    stalled: bool = False
+    done: bool = False
+    per_member: int = 1
+    said: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.tracker: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+
+    def log(self, event: str, **fields: object) -> None:
+        self.said[event] = fields
+
+    def formed(self, tracker: tuple[str, int]) -> None:
+        self.tracker.set_result(tracker)
+
+    def stop(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+    def conclude(self, ending: Ending) -> None:
+        if not self.ending.done():
+            self.ending.set_result(ending)
+
+
+@dataclass
+class Sides:
+    """A leader that listens, and whoever follows it."""
+
+    leader: Leader
+    host: Host
+    port: int
+    followers: dict[int, tuple[Follower, Host]] = field(default_factory=dict)
+
+    async def follow(self, index: int, *, ready: bool = True) -> tuple[Follower, Host]:
+        """A member that has found the leader and was accepted."""
+        host = Host(ready=ready)
+        follower = Follower(TOLD, member(index), cast("Supervisor", host))
+        self.followers[index] = (follower, host)
+        follower.on_leader({"address": "127.0.0.1", "port": self.port})
+        await until(lambda: 0 < len(self.leader._hub._peers) == len(self.followers))
+        self.leader.tick(0)  # a beat is the first thing that a follower hears
+        await until(lambda: follower._accepted)
+        return follower, host
+
+
+def member(index: int) -> Member:
+    return Member(index, SIZE, "job", Formation.ARRAY)
+
+
+@contextlib.asynccontextmanager
+async def sides(*, ready: bool = True) -> AsyncIterator[Sides]:
+    host = Host(ready=ready)
+    leader = Leader(TOLD, member(0), cast("Supervisor", host))
+    port = await leader.open("127.0.0.1")
+    assert port is not None
+    made = Sides(leader, host, port)
+    try:
+        yield made
+    finally:
+        for follower, theirs in made.followers.values():
+            if theirs.ending.done():
+                await follower.close(theirs.ending.result())
+            elif follower._writer is not None:
+                follower._writer.close()
+        await leader.close(host.ending.result())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  what the sides are at is told by no event
+        await asyncio.sleep(0.01)
+
+
+def in_a_loop(work: Coroutine[None, None, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 60))
+
+
+def test_the_leader_names_who_never_came() -> None:
+    async def scene() -> None:
+        async with sides() as gang:
+            await gang.follow(1)
+            gang.leader.give_up(OVERDUE)
+            ending = await gang.host.ending
+            assert (ending.code, ending.reason) == (ExitCode.GANG_NOT_FORMED, f"{OVERDUE}: missing members 2")
+
+    in_a_loop(scene())
+
+
+def test_a_follower_whose_limit_is_over_first_has_the_leader_say_why() -> None:
+    async def scene() -> None:
+        async with sides() as gang:
+            follower, host = await gang.follow(1)
+            follower.give_up(OVERDUE)
+            ending = await gang.host.ending
+            assert (ending.code, ending.reason) == (ExitCode.GANG_NOT_FORMED, f"{OVERDUE}: missing members 2")
+            closing = asyncio.create_task(gang.leader.close(ending))
+            assert await host.ending == ending, "all tell the same reason"
+            await follower.close(ending)
+            await closing
+
+    in_a_loop(scene())
+
+
+def test_members_that_came_but_never_got_ready_are_told_from_missing_ones() -> None:
+    async def scene() -> None:
+        async with sides(ready=False) as gang:
+            await gang.follow(1, ready=False)
+            gang.leader.give_up(OVERDUE)
+            ending = await gang.host.ending
+            assert ending.reason == f"{OVERDUE}: missing members 2; members that were not ready 0, 1"
+
+    in_a_loop(scene())
+
+
+def test_a_member_of_another_generation_is_not_let_in() -> None:
+    async def scene() -> None:
+        async with sides() as gang:
+            host = Host()
+            stranger = Follower(replace(TOLD, generation=2), member(1), cast("Supervisor", host))
+            stranger.on_leader({"address": "127.0.0.1", "port": gang.port})
+            await until(lambda: "refused" in host.said)
+            assert host.said["refused"] == {"reason": "this is the gang of another job or generation"}
+            gang.leader.give_up(OVERDUE)
+            assert (await gang.host.ending).reason.endswith("missing members 1, 2")
+            stranger.give_up(OVERDUE)
+            assert (await host.ending).code == ExitCode.GANG_NOT_FORMED
+
+    in_a_loop(scene())
+
+
+def test_a_follower_without_a_leader_gives_up_by_itself() -> None:
+    async def scene() -> None:
+        host = Host()
+        Follower(TOLD, member(1), cast("Supervisor", host)).give_up(OVERDUE)
+        ending = await host.ending
+        assert (ending.code, ending.reason) == (ExitCode.GANG_NOT_FORMED, f"{OVERDUE}: the leader was not found")
+
+    in_a_loop(scene())
+
+
+def test_a_limit_that_passes_while_the_gang_forms_ends_nothing() -> None:
+    """The word that the limit is over and the word that the gang has formed cross on their way."""
+
+    async def scene() -> None:
+        async with sides() as gang:
+            follower, host = await gang.follow(1)
+            await gang.follow(2)
+            await gang.host.tracker
+            follower.give_up(OVERDUE)
+            await host.tracker
+            follower.on_done()
+            await until(lambda: gang.leader._hub._peers[1].done)  # what was said before it has been heard, too
+            assert not gang.host.ending.done()
+            gang.host.conclude(Ending.done())
+
+    in_a_loop(scene())
