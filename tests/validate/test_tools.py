@@ -20,7 +20,9 @@ from tests.template.test_lint import translated
 
 ENVIRONMENT = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
 TEMPLATES = [name for name in FILES if name.endswith(".yaml")]
-DOCKERFILES = sorted((ROOT / "jobs").glob("*/Dockerfile"))
+DOCKERFILES = sorted(
+    path for folder in ("jobs", "examples", "tests/images") for path in (ROOT / folder).glob("**/*Dockerfile")
+)
 
 # parliament's finding -> why it is none.
 EXCEPTIONS = {
@@ -42,7 +44,7 @@ def tool(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
-        pytest.skip(f"{name} is not installed; `make validate` installs it")
+        pytest.fail(f"{name} is not installed; `make validate` installs it and runs these tests", pytrace=False)
     return found
 
 
@@ -70,7 +72,7 @@ def test_sam_builds_functions_and_layer(tmp_path: Path) -> None:
     run(tool("sam"), "build", "--build-dir", tmp_path / "build", "--cache-dir", tmp_path / "cache")
 
     built = {path.relative_to(tmp_path / "build").as_posix() for path in (tmp_path / "build").rglob("*.py")}
-    for function in ("ingest", "launch_gang", "reconcile", "notify"):
+    for function in ("ingest", "sweep", "launch_gang", "reconcile", "notify"):
         assert f"{function.title().replace('_', '')}Function/{function}.py" in built
     assert {"SpotlineLayer/python/spotline/runs.py", "NotifyFunction/slack_sdk/__init__.py"} <= built
     assert not [path for path in built if "boto" in path]
@@ -116,6 +118,6 @@ def test_parliament_finds_nothing_in_our_policies(parameters: dict[str, str], tm
     assert found == []
 
 
-@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_hadolint_finds_nothing(dockerfile: Path) -> None:
     run(tool("hadolint"), dockerfile)
