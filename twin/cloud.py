@@ -18,6 +18,7 @@ from twin import (
     deployment,
     events,
     executions,
+    faults,
     functions,
     guardian,
     iam,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from twin.deployment import Stack
+    from twin.faults import Fault
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class TwinOptions:
         Probabilities that the delivery of an event is repeated or lost, as at-least-once and best-effort delivery allow.
     delay_events
         Longest delay of a delivery, in seconds of AWS.
+    faults
+        Shares of the API calls of deployed roles that are throttled, fail, or are done and not answered (see `twin.faults`).
     seed
         Makes these faults repeatable.
     """
@@ -65,11 +69,12 @@ class TwinOptions:
     duplicate_events: float = 0.0
     drop_events: float = 0.0
     delay_events: float = 0.0
+    faults: tuple[Fault, ...] = ()
     seed: int = 0
 
 
 # Each brings one service to life. Whoever calls comes after whoever is called, so that callers stop first.
-_PARTS = (iam, functions, compute, events, schedules, executions)
+_PARTS = (iam, faults, functions, compute, events, schedules, executions)
 
 
 class Twin:

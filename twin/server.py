@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import ThreadedWSGIServer
 
-from twin import control
+from twin import control, faults
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -49,7 +49,7 @@ class Server:
     def __init__(self, port: int = 0) -> None:
         with _listening_socket(port) as listener:
             logging.getLogger("werkzeug").setLevel(logging.ERROR)
-            application = control.before(DomainDispatcherApplication(create_backend_app))
+            application = control.before(faults.before(DomainDispatcherApplication(create_backend_app)))
             self._server = _ConnectionTrackingServer(
                 HOST, listener.getsockname()[1], application, handler=MotoRequestHandler, fd=listener.fileno()
             )

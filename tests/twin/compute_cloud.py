@@ -182,7 +182,7 @@ def batch_cloud(root: Path, *, scale: float = 1.0, noop: bool = False) -> Iterat
             root=root,
             scratch=None,
         )
-        control = Control(around, noop=noop)
+        control = Control(around, stand_in=(lambda _: None) if noop else None)
         after.callback(control.stop)
         batch.install(JobService(control), control.look_for_room)
         after.callback(patches.restore)

@@ -8,7 +8,6 @@ import itertools
 import json
 import math
 import re
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -16,27 +15,20 @@ from unittest import mock
 import psutil
 from moto.s3.models import S3Backend
 
-from spotline.layout import contract_key, parse_data_key
-from spotline.runs import MarketChoice, Run, Source, execution_arn, run_id
-from spotline.starting import start_run
-from tests.statemachine import pipeline
+from tests.twin.deployed import ROOT, Deployed
 from twin import Twin, TwinOptions, compute
 from twin.compute import validation
 from twin.patches import batch, replace
-from twin.slack import SlackWebhook, message_text
+from twin.slack import SlackWebhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from spotline.runs import Run
     from twin.deployment import Stack
 
 Json = Any
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "samples" / "data" / "flights" / "20130209" / "flights.csv"
-CONTRACT: dict[str, Json] = json.loads((ROOT / "contracts" / "flights.json").read_text())
-ROWS = 300
-ROUNDS = 40
 TIME_SCALE = 60.0  # an hour takes a minute, and the shortest Task still has five seconds
 SHORTEST_WAIT = "600"  # seconds for capacity, by the template's parameters
 PATIENCE = 180  # seconds for capacity, of every queue
@@ -46,85 +38,32 @@ DEFINITIONS = {
     "postprocess": ("spotline-postprocess",),
 }
 _POINTER = re.compile(r"runs/[^/]+/analysis/checkpoints/pointer\.json")
-_OVER = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
-class MatrixCloud:
+class MatrixCloud(Deployed):
     """The system under test, and the hands that break and mend it."""
 
     def __init__(self, twin: Twin, stack: Stack, slack: SlackWebhook, orders: Path) -> None:
-        self.twin, self.stack = twin, stack
-        self._slack, self._orders = slack, orders
-        self._steps, self._batch = twin.client("stepfunctions"), twin.client("batch")
+        super().__init__(twin, stack, slack)
+        self._orders = orders
+        self._batch = twin.client("batch")
         self._numbers = itertools.count()
         self._at_checkpoint: Callable[[str], object] | None = None
         self._claimed: dict[str, int] = {}
 
-    # What a user does
+    # What is seen
 
-    def land(self, market: MarketChoice, *, bad_rows: int = 0) -> Run:
-        """Put a file of a dataset of its own into the ingest bucket, without a contract yet; returns its run."""
-        dataset = f"matrix-{next(self._numbers)}"
-        key = f"data/{dataset}/20130209/flights.csv"
-        header, *rows = SAMPLE.read_bytes().splitlines(keepends=True)[: ROWS + 1]
-        body = b"".join([header, *rows, *[rows[0].replace(b"EWR", b"XXX")] * bad_rows])
-        bucket = self.stack.outputs["IngestBucket"]
-        version = self.twin.client("s3").put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
-        source = Source(bucket, key, version, len(body))
-        return Run(run_id(source, parse_data_key(key)), dataset, "20130209", source, market)
-
-    def agree(self, run: Run, *, analysed: bool, tolerance: float = 0.5) -> None:
-        """Put the contract of the run's dataset."""
-        spotline: dict[str, Json] = {"trim": True, "tolerance": {"maxRejectedShare": tolerance, "minRows": 1}}
-        if analysed:
-            spotline["analysis"] = {**CONTRACT["spotline"]["analysis"], "rounds": ROUNDS}
-        body = json.dumps({**CONTRACT, "spotline": spotline}).encode()
-        self.twin.client("s3").put_object(Bucket=run.source.bucket, Key=contract_key(run.dataset), Body=body)
-
-    def start(self, run: Run) -> None:
-        """Start the run's execution, as `ingest` would with this market."""
-        assert start_run(self._steps, self.stack.outputs["StateMachineArn"], run)
-
-    # What an operator sees and does
-
-    def arn(self, run: Run) -> str:
-        return execution_arn(self.stack.outputs["StateMachineArn"], run.run_id)
-
-    def ended(self, run: Run, seconds: float = 150.0) -> str:
-        """The execution's status once it is over."""
-        self.until(lambda: self._status(run) in _OVER, f"the end of {run.run_id}", seconds)
-        return self._status(run)
-
-    def _status(self, run: Run) -> str:
-        return str(self._steps.describe_execution(executionArn=self.arn(run))["status"])
-
-    def redrive(self, run: Run) -> str:
-        """Redrive, and wait for the end."""
-        self._steps.redrive_execution(executionArn=self.arn(run))
-        return self.ended(run)
-
-    def history(self, run: Run) -> list[dict[str, Json]]:
-        pages = self._steps.get_paginator("get_execution_history").paginate(executionArn=self.arn(run))
-        return [event for page in pages for event in page["events"]]
-
-    def course(self, run: Run) -> pipeline.Course:
-        return pipeline.course(self.history(run))
+    def dataset(self) -> str:
+        """A dataset of its own for a run."""
+        return f"matrix-{next(self._numbers)}"
 
     def until_failed(self, run: Run) -> None:
         """Wait until one of the run's Tasks has failed, whatever comes of that."""
-        self.until(lambda: any(event["type"] == "TaskFailed" for event in self.history(run)), "a failure", 60)
+        self.until(lambda: any(event["type"] == "TaskFailed" for event in self.history(run)), "a failure")
 
     def until_running(self, run: Run, stage: str) -> None:
         """Wait until the run's job of a stage runs."""
         self.until(lambda: self._jobs(run, stage, "RUNNING"), f"the {stage} job of {run.run_id}")
-
-    def told(self, run: Run, error: str) -> None:
-        """Wait until Slack was told of the run's failure by its typed name."""
-        self.until(
-            lambda: any(error in text and run.dataset in text for text in map(message_text, self._slack.messages)),
-            f"{error} in Slack: {[message_text(message) for message in self._slack.messages[-2:]]}",
-            seconds=20,
-        )
 
     def resumed_from(self, run: Run) -> int | None:
         """The round from which the gang that published went on."""
@@ -146,9 +85,6 @@ class MatrixCloud:
         )["jobSummaryList"]
         return [job["jobId"] for job in found if job["status"] == status]
 
-    def terminate(self, job_id: str) -> None:
-        self._batch.terminate_job(jobId=job_id, reason="stopped by the operator on duty")
-
     # What goes wrong
 
     def order(self, stage: str, member: int, **what: int) -> None:
@@ -160,7 +96,7 @@ class MatrixCloud:
     def taken(self, stage: str, member: int) -> None:
         """Wait until an order was taken."""
         path = self._orders / f"{stage}-{member}"
-        self.until(lambda: not path.exists(), f"order {path.name} to be taken", 30)
+        self.until(lambda: not path.exists(), f"order {path.name} to be taken")
 
     def kill(self, stage: str, member: int) -> None:
         """SIGKILL to a member's first process, out of the blue."""
@@ -182,7 +118,7 @@ class MatrixCloud:
     @contextlib.contextmanager
     def revised(self, stage: str, *, memory_mib: int | None = None, seconds: int | None = None) -> Iterator[None]:
         """Within the block the stage's newest definitions have other limits, and afterwards the old ones again."""
-        old = {name: self._newest(name) for name in DEFINITIONS[stage]}
+        old = {name: self.newest_definition(name) for name in DEFINITIONS[stage]}
         for definition in old.values():
             self._batch.register_job_definition(**_limited(definition, memory_mib, seconds))
         try:
@@ -190,12 +126,6 @@ class MatrixCloud:
         finally:
             for definition in old.values():
                 self._batch.register_job_definition(**definition)
-
-    def _newest(self, name: str) -> dict[str, Json]:
-        found = self._batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")["jobDefinitions"]
-        newest = max(found, key=lambda definition: definition["revision"])
-        answered_only = {"jobDefinitionArn", "revision", "status", "containerOrchestrationType"}
-        return {key: value for key, value in newest.items() if key not in answered_only}
 
     @contextlib.contextmanager
     def image_missing(self, stage: str) -> Iterator[None]:
@@ -217,13 +147,6 @@ class MatrixCloud:
         finally:
             for market in markets:
                 compute.set_capacity(market, math.inf)
-
-    def until(self, holds: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
-        """Wait until `holds`."""
-        end = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
-            time.sleep(0.05)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import pytest
 
 from spotline.runs import MarketChoice
 from tests.statemachine.cases import CLEAN, MARKET, ON_DEMAND, REPORT, SPOT
+from tests.twin.deployed import sample
 from twin import compute
 
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from spotline.runs import Run
     from tests.twin.matrix_cloud import MatrixCloud
 
+ROUNDS = 40
 LIMIT_MIB, EATEN_MIB = 1024, 1200
 """A container's limit, and what a program eats to be over it."""
-HELD_SECONDS = 20
+HELD_SECONDS = 60
 """A job's longest time where that is the failure: enough for a gang to come to a checkpoint."""
 
 
@@ -57,7 +59,7 @@ class Scene:
 
     def agree(self, tolerance: float = 0.5) -> None:
         """Put the contract; one row in three hundred breaks it."""
-        self.cloud.agree(self.run, analysed=self.stage.is_gang, tolerance=tolerance)
+        self.cloud.agree(self.run.dataset, rounds=ROUNDS if self.stage.is_gang else None, tolerance=tolerance)
 
     def play(self) -> None:
         """Start the run and wait for its end."""
@@ -230,7 +232,7 @@ FAILURES: dict[str, Failure] = {
     ),
     "no capacity": Failure(
         without_capacity,
-        "Spot.NoCapacity",
+        "OnDemand.NoCapacity",
         {
             Stage.SPOT_GANG: Answer("falls back to On-Demand", course=(*MARKET, SPOT, ON_DEMAND, *REPORT)),
             Stage.ON_DEMAND_GANG: Answer("retried an hour later", attempts=2),
@@ -255,7 +257,7 @@ def rehearse(cloud: MatrixCloud, name: str, stage: Stage) -> Outcome:
     began = time.monotonic()
     failure = FAILURES[name]
     answer = failure.answers.get(stage)
-    scene = Scene(cloud, stage, cloud.land(stage.market, bad_rows=1))
+    scene = Scene(cloud, stage, cloud.land(cloud.dataset(), sample(bad_rows=1), stage.market))
     # When it happens, and its cause is gone
     failure.happens(scene)
     words = answer.words if answer else f"{failure.typed}, redriven"
@@ -267,6 +269,7 @@ def rehearse(cloud: MatrixCloud, name: str, stage: Stage) -> Outcome:
         assert failed.states[-1] == stage.state, failed
         cloud.told(scene.run, failure.typed)
         cloud.redrive(scene.run)
+        cloud.ended(scene.run)
     done = cloud.course(scene.run)
     assert done.status == "SUCCEEDED", done
     # And no state is entered twice, and no Task is tried again but the one that failed

@@ -169,6 +169,23 @@ def test_within_a_share_the_higher_scheduling_priority_goes_first() -> None:
     assert placed([fair], environment(vcpus=1)) == ["b"]
 
 
+def test_equal_shares_take_turns_however_many_jobs_one_has_waiting() -> None:
+    many = [job(f"m{at}", 2, share="many", order=at) for at in range(4)]
+    fair = queue(*many, job("f0", 2, share="few", order=9), shares=Shares({}))
+    assert placed([fair], environment(vcpus=6)) == ["m0", "f0", "m1"]
+
+
+def test_within_a_share_and_a_priority_the_oldest_goes_first() -> None:
+    fair = queue(*(job(f"j{at}", share="s", order=at) for at in range(3)), shares=Shares({}))
+    assert placed([fair], environment(vcpus=3)) == ["j0", "j1", "j2"]
+
+
+def test_a_backfill_queue_gets_what_the_days_queue_leaves() -> None:
+    day = queue(job("d1", 2, share="a"), job("d2", 2, share="b"), name="day", priority=10, shares=Shares({}))
+    backfill = queue(*(job(f"b{at}", 2, share="a", order=at) for at in range(3)), priority=1, shares=Shares({}))
+    assert placed([backfill, day], environment(vcpus=6)) == ["d1", "d2", "b0"]
+
+
 @given(
     sizes=st.lists(st.integers(1, 6), max_size=12),
     nodes=st.lists(st.integers(1, 4), max_size=4),

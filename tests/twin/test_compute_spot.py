@@ -179,7 +179,10 @@ def test_what_does_not_run_cannot_be_reclaimed(cloud: BatchCloud) -> None:
 
 def test_fargate_spot_warns_with_sigterm_and_says_so_in_its_own_words(cloud: BatchCloud) -> None:
     cloud.queue("fargate", cloud.environment("fargate-env", "FARGATE_SPOT", vcpus=4))
-    fargate: dict[str, Any] = {"executionRoleArn": "arn:aws:iam::123456789012:role/execution"}
+    fargate: dict[str, Any] = {
+        "executionRoleArn": "arn:aws:iam::123456789012:role/execution",
+        "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2048"}],
+    }
     cloud.definition("on-fargate", "sh", "-c", POLITE, container=fargate, platformCapabilities=["FARGATE"])
     job_id = cloud.submit("on-fargate", "fargate")
     ready(cloud, job_id)

@@ -19,7 +19,7 @@ FIXED = {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "
 
 def refused(definition: dict[str, Any], *, fair: bool = False, fargate: bool = False, **request: Any) -> str:
     request = {"jobName": "job", **request}
-    return "; ".join(submission_problems(request, definition, fair_share=fair, fargate=fargate))
+    return "; ".join(submission_problems(request, definition, fair_share=fair, without_instances=fargate))
 
 
 def gang(properties: dict[str, Any] = GANG) -> dict[str, Any]:
@@ -28,6 +28,48 @@ def gang(properties: dict[str, Any] = GANG) -> dict[str, Any]:
 
 def node_overrides(target: str = "0:", **others: Any) -> dict[str, Any]:
     return {"nodePropertyOverrides": [{"targetNodes": target, "containerOverrides": {}}], **others}
+
+
+ON_FARGATE = {
+    "type": "container",
+    "platformCapabilities": ["FARGATE"],
+    "containerProperties": {**CONTAINER, "executionRoleArn": "arn", "resourceRequirements": []},
+}
+
+
+def on_fargate(vcpus: str = "2", memory: str = "8192", **more: Any) -> dict[str, Any]:
+    asked = [{"type": "VCPU", "value": vcpus}, {"type": "MEMORY", "value": memory}]
+    return {
+        **ON_FARGATE,
+        "containerProperties": {**ON_FARGATE["containerProperties"], "resourceRequirements": asked, **more},  # type: ignore[dict-item]
+    }
+
+
+@pytest.mark.parametrize(("vcpus", "memory"), [("0.25", "512"), ("1", "2048"), ("2", "16384"), ("16", "122880")])
+def test_fargate_lends_certain_pairs_of_vcpus_and_memory(vcpus: str, memory: str) -> None:
+    assert definition_problems(on_fargate(vcpus, memory)) == []
+
+
+@pytest.mark.parametrize(
+    ("definition", "problem"),
+    [
+        (on_fargate("2", "7680"), "does not lend 7680 MiB with 2 vCPUs"),
+        (on_fargate("3", "8192"), "has no 3 vCPUs"),
+        (on_fargate(executionRoleArn=None), "executionRoleArn must be set"),
+        (on_fargate(ulimits=[{"name": "nofile"}]), "ulimits is not applicable"),
+        (on_fargate(privileged=True), "privileged is not applicable"),
+        (on_fargate(linuxParameters={"sharedMemorySize": 64}), "linuxParameters.sharedMemorySize"),
+        (on_fargate(volumes=[{"name": "scratch", "host": {}}]), "volumes.host is not applicable"),
+    ],
+)
+def test_what_fargate_does_not_have_is_refused(definition: dict[str, Any], problem: str) -> None:
+    assert problem in "; ".join(definition_problems(definition))
+
+
+def test_a_definition_and_its_queue_are_both_for_fargate_or_neither() -> None:
+    assert refused(on_fargate(), fargate=True) == ""
+    assert "do not match" in refused(on_fargate())
+    assert "do not match" in refused(CONTAINER_DEFINITION, fargate=True)
 
 
 def test_a_plain_job_is_accepted() -> None:

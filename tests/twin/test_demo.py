@@ -37,6 +37,8 @@ def demo(*arguments: str) -> tuple[int, dict[str, Any]]:
 THE_WAY = [
     "Find the newest version",
     "Is this version the newest?",
+    "Which queues may it use?",
+    "Take the day's queues",
     "Preprocess",
     "Read what was cleaned",
     "Is there anything to analyse?",

@@ -9,26 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.twin.steps_cloud import StepsCloud, job, only, steps_cloud, task
+from tests.twin.steps_cloud import job, only, task
 from twin.executions import status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.twin.steps_cloud import StepsCloud
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[StepsCloud]:
-    with steps_cloud(scale=100) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared: StepsCloud) -> StepsCloud:
-    shared.batch.__init__()  # type: ignore[misc]
-    shared.functions.clear()
-    return shared
 
 
 def redrive(cloud: StepsCloud, execution: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Land a file and follow it through the deployed system, on this machine, to its end."""
-    console = Console(stderr=as_json, highlight=False)
+    console = Console(stderr=as_json, highlight=False, emoji=False)
     try:
         landing = _landing(day, file, contract)
     except UnusableInput as unusable:

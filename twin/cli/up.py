@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -13,10 +11,9 @@ from rich.markup import escape
 
 from spotline.layout import contract_key
 from twin.cli.project import CONTRACTS, ROOT, STACK_NAME, TEMPLATE
+from twin.cli.stopping import StopRequest
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from twin.cloud import Twin
     from twin.deployment import Stack
 
@@ -32,7 +29,10 @@ Drop = Annotated[float, typer.Option(min=0, max=1, help="Probability that an eve
 Delay = Annotated[float, typer.Option(min=0, help="Longest delay of an event, in seconds of AWS.")]
 Seed = Annotated[int, typer.Option(help="Makes these faults repeatable.")]
 Explain = Annotated[
-    bool, typer.Option("--explain", help="List what of the template has no effect here, and why, before anything else.")
+    bool,
+    typer.Option(
+        "--explain", help="List first what of the template is modelled, accepted without effect, and refused."
+    ),
 ]
 
 
@@ -54,10 +54,10 @@ def up(
         sys.exit(f"spotline: --time-scale is a number above 0, not {time_scale}")
     from twin import Twin, TwinOptions  # noqa: PLC0415  the twin takes a second to import
     from twin.cli.errors import one_clear_line  # noqa: PLC0415
+    from twin.cli.explain import explanation  # noqa: PLC0415
     from twin.slack import SlackWebhook, message_text  # noqa: PLC0415
 
-    console = Console(highlight=False, soft_wrap=True)
-    stop = _stop_on_signals()
+    console = Console(highlight=False, soft_wrap=True, emoji=False)  # an ARN has parts that rich takes for emoji
     kind: Literal["real", "noop"] = "noop" if jobs == "noop" else "real"
     options = TwinOptions(
         port=port,
@@ -69,6 +69,7 @@ def up(
         seed=seed,
     )
     with (
+        StopRequest() as stop,
         one_clear_line(),
         SlackWebhook(lambda message: console.print(f"[magenta]Slack:[/] {escape(message_text(message))}")) as slack,
         Twin(options) as twin,
@@ -81,21 +82,10 @@ def up(
             key = contract_key(contract.stem)
             twin.client("s3").put_object(Bucket=stack.outputs["IngestBucket"], Key=key, Body=contract.read_bytes())
         if explain:
-            _list_accepted(console, stack)
+            console.print("\n".join(explanation(stack)) + "\n", markup=False)
         _say_how_to_use(console, twin, stack)
         stop.wait()
         console.print("stopping the twin and every process that it started")
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-
-    def ask(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of a signal's handler
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
-    return stop
 
 
 def _say_how_to_use(console: Console, twin: Twin, stack: Stack) -> None:
@@ -112,12 +102,3 @@ def _say_how_to_use(console: Console, twin: Twin, stack: Stack) -> None:
         f"  aws stepfunctions list-executions --state-machine-arn {stack.outputs['StateMachineArn']}\n"
         "Ctrl-C stops it all."
     )
-
-
-def _list_accepted(console: Console, stack: Stack) -> None:
-    """What the twin took from the template without modelling it. What it cannot take, it has refused before."""
-    console.print(f"[bold]modelled[/] {len(stack.resources)} resources; [bold]accepted[/] without effect here:")
-    for accepted in stack.accepted:
-        what = f".{accepted.what}" if accepted.what else ""
-        console.print(f"  {escape(f'{accepted.logical_id}{what}')} ({accepted.kind}): {escape(accepted.because)}")
-    console.print()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.ec2.models import ec2_backends
 
-from twin import credentials, guardian
+from twin import credentials, guardian, noop
 from twin.compute.control import Control
 from twin.compute.scheduler import Market
 from twin.compute.service import JobService
@@ -39,7 +39,7 @@ def install(options: TwinOptions, clock: Clock, *, root: Path = PROJECT) -> None
     """Let moto's Batch API run jobs here, until `stop`."""
     global _control  # noqa: PLW0603  moto has one process-wide Batch, and so has the twin
     stop()
-    _control = Control(_surroundings(clock, root), noop=options.jobs == "noop")
+    _control = Control(_surroundings(clock, root), stand_in=noop.leave_manifest if options.jobs == "noop" else None)
     batch.install(JobService(_control), _control.look_for_room)
 
 

@@ -43,13 +43,19 @@ _logger = logging.getLogger(__name__)
 
 
 class Control:
-    """All jobs of the twin, from submission to end. Methods may be called from any thread."""
+    """All jobs of the twin, from submission to end. Methods may be called from any thread.
 
-    def __init__(self, around: Surroundings, *, noop: bool) -> None:
+    Parameters
+    ----------
+    stand_in
+        Takes the place of every job's program, which then ends at once and well; None runs the programs.
+    """
+
+    def __init__(self, around: Surroundings, *, stand_in: Callable[[Job], None] | None = None) -> None:
         self.lock = threading.RLock()
         self.jobs: dict[str, Job] = {}
         self._around = around
-        self._noop = noop
+        self._stand_in = stand_in
         self._loop = Loop("compute")
         self._notices = Notices("compute-notices")
         self.announcer = Announcer(self._notices, around.emit)
@@ -130,15 +136,16 @@ class Control:
                 return
             if job.stop_reason:
                 self._finish(job, attempt, Outcome(job.stop_reason))
-            elif self._noop:
-                self._pretend(job, attempt)
             else:
                 self._start_safely(job, attempt)
 
     def _start_safely(self, job: Job, attempt: Attempt) -> None:
         """Start an attempt; a fault of the twin itself fails it, for a job must not hang."""
         try:
-            self._start_members(job, attempt)
+            if self._stand_in is None:
+                self._start_members(job, attempt)
+            else:
+                self._pretend(job, attempt, self._stand_in)
         except Exception as fault:
             _logger.exception("job %s could not be started", job.id)
             if not attempt.ended:
@@ -169,8 +176,9 @@ class Control:
             # Not scaled: the limit is about the job's own work, which takes the time it takes.
             attempt.limit = self._loop.later(job.timeout_seconds, self._time_out, job, attempt)
 
-    def _pretend(self, job: Job, attempt: Attempt) -> None:
+    def _pretend(self, job: Job, attempt: Attempt, stand_in: Callable[[Job], None]) -> None:
         """Run nothing: the job succeeds at once."""
+        stand_in(job)
         for member in attempt.members:
             member.started_at = member.stopped_at = now_ms()
             member.status, member.exit_code = Status.SUCCEEDED, 0

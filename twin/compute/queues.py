@@ -203,6 +203,6 @@ def _shares(queue: JobQueue) -> Shares | None:
         return None
     weights: dict[str, float] = {}
     for policy in queue.backend.describe_scheduling_policies([queue.schedule_policy]):
-        distribution: Any = policy.fairshare_policy["shareDistribution"]
+        distribution: Any = policy.fairshare_policy.get("shareDistribution") or ()
         weights |= {entry["shareIdentifier"]: float(entry.get("weightFactor") or 1.0) for entry in distribution}
     return Shares(weights)

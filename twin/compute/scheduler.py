@@ -2,7 +2,9 @@
 
 Queues that share an environment are served by priority; within a queue the head goes first and, while it cannot be
 placed, everything behind it waits (AWS Batch User Guide, "Job queue priority" and "First-in-first-out"). A queue with a
-scheduling policy picks its head by weighted shares instead. Environments are tried in the queue's order.
+scheduling policy picks its head by weighted shares instead: the share that has the fewest vCPUs running for its weight, in it the
+job of the highest scheduling priority, of equal ones the oldest ("Fair-share scheduling policies"). What ran before does not count
+here, as it does on AWS within the policy's `shareDecaySeconds`. Environments are tried in the queue's order.
 
 A multi-node job needs an instance for each node at once, and is never placed on Spot: it stays RUNNABLE without a word
 ("Compute environment considerations" for multi-node parallel jobs).
@@ -11,6 +13,7 @@ A multi-node job needs an instance for each node at once, and is never placed on
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -206,14 +209,16 @@ def _heads(queue: Queue) -> Iterator[tuple[Demand, list[Demand]]]:
             yield demand, []
         return
     running = dict(queue.running)
-    waiting = list(queue.waiting)
+    waiting: dict[str, deque[Demand]] = {}
+    for demand in sorted(queue.waiting, key=lambda demand: (-demand.priority, demand.order)):
+        waiting.setdefault(demand.share, deque()).append(demand)
+    weight = queue.shares.weight
     while waiting:
-        shares = {demand.share for demand in waiting}
-        share = min(shares, key=lambda name: (running.get(name, 0.0) * queue.shares.weight(name), name))  # type: ignore[union-attr]
-        head = max((demand for demand in waiting if demand.share == share), key=lambda demand: demand.priority)
+        share = min(waiting, key=lambda name: (running.get(name, 0.0) * weight(name), waiting[name][0].order))
         started: list[Demand] = []
-        yield head, started
-        waiting.remove(head)
+        yield waiting[share].popleft(), started
+        if not waiting[share]:
+            del waiting[share]
         for demand in started:
             running[demand.share] = running.get(demand.share, 0.0) + total(demand.nodes).vcpus
 

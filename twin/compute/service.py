@@ -41,7 +41,7 @@ class JobService:
         queue, definition = self._named(backend, request)
         fargate = any("FARGATE" in environment.compute_resources["type"] for environment in queue.environments)
         fair_share = bool(queue.schedule_policy)
-        problems = submission_problems(request, definition.describe(), fair_share=fair_share, fargate=fargate)
+        problems = submission_problems(request, definition.describe(), fair_share=fair_share, without_instances=fargate)
         if problems:
             raise Refused("; ".join(problems))
         submission = _submission(request, definition)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from twin.compute import attempts
+from twin.compute import attempts, fargate
 from twin.compute.resources import requested
 from twin.compute.specification import target_nodes
 
@@ -27,7 +27,7 @@ _NOT_MODELLED = ("eksPropertiesOverride", "ecsPropertiesOverride", "consumableRe
 
 
 def submission_problems(
-    request: Mapping[str, Any], definition: Mapping[str, Any], *, fair_share: bool, fargate: bool
+    request: Mapping[str, Any], definition: Mapping[str, Any], *, fair_share: bool, without_instances: bool
 ) -> list[str]:
     """What is wrong with a SubmitJob request.
 
@@ -37,7 +37,7 @@ def submission_problems(
         The request's body.
     definition
         The job definition it names, as DescribeJobDefinitions shows it.
-    fair_share, fargate
+    fair_share, without_instances
         Whether its queue has a scheduling policy, and whether it has Fargate environments.
     """
     found = []
@@ -52,11 +52,16 @@ def submission_problems(
     if len(request.get("tags") or {}) > MAX_TAGS:
         found.append(f"A job can have at most {MAX_TAGS} tags")
     if definition["type"] == "multinode":
-        found += _multinode_problems(request, definition["nodeProperties"], fargate)
+        found += _multinode_problems(request, definition["nodeProperties"], without_instances)
     else:
         found += _container_override_problems(request.get("containerOverrides"))
         if request.get("nodeOverrides"):
             found.append("nodeOverrides can only be set for a multi-node parallel job")
+        if fargate.is_for_fargate(definition) != without_instances:
+            found.append(
+                "The job definition's platform capabilities and the compute environments of the job queue do not match: "
+                "one is for Fargate, the other is not"
+            )
     return found
 
 
@@ -132,9 +137,11 @@ def _requirement_problems(properties: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _multinode_problems(request: Mapping[str, Any], properties: Mapping[str, Any], fargate: bool) -> list[str]:
+def _multinode_problems(
+    request: Mapping[str, Any], properties: Mapping[str, Any], without_instances: bool
+) -> list[str]:
     found = []
-    if fargate:
+    if without_instances:
         found.append("Multi-node parallel jobs are not supported on Fargate")
     if request.get("containerOverrides"):
         found.append("containerOverrides must not be set for a multi-node parallel job, set nodeOverrides instead")
@@ -168,6 +175,8 @@ def definition_problems(definition: Mapping[str, Any]) -> list[str]:
         found += _node_property_problems(definition)
     elif properties := definition.get("containerProperties"):
         found += _container_problems(properties)
+        if fargate.is_for_fargate(definition):
+            found += fargate.problems(properties)
     return found
 
 

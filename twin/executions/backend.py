@@ -6,6 +6,7 @@ import contextlib
 import copy
 import json
 import threading
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Json = Any
 
 _LONGEST_DATA = 262_144
+_STOP_ALL_SECONDS = 5.0
 
 
 class StateMachineTypeNotSupported(AWSError):
@@ -269,9 +271,17 @@ backends = BackendDict(TwinStepFunctions, "stepfunctions")
 
 def stop_all() -> None:
     """Stop every execution that runs, because its twin ends."""
-    for regions in backends.values():
-        for backend in regions.values():
-            for machine in backend.state_machines:
-                for execution in machine.executions:
-                    if execution.status == "RUNNING":
-                        execution.stop(around.clock.now(), None, None)
+    running = [
+        execution
+        for regions in backends.values()
+        for backend in regions.values()
+        for machine in backend.state_machines
+        for execution in machine.executions
+        if execution.status == "RUNNING"
+    ]
+    now = around.clock.now()
+    for execution in running:
+        execution.ask_to_stop(now, None, None)
+    end = time.monotonic() + _STOP_ALL_SECONDS
+    for execution in running:
+        execution.wait_until_stopped(end - time.monotonic())

@@ -165,9 +165,16 @@ class TwinExecution(Execution):
 
     def stop(self, stop_date: datetime, error: str | None, cause: str | None) -> None:
         """Stop the execution and wait until it has; nothing happens to one that has ended."""
-        worker = self.exec_worker
-        worker.env.set_stop(stop_date=stop_date, error=error, cause=cause)
-        worker.finished.wait(_STOP_SECONDS)
+        self.ask_to_stop(stop_date, error, cause)
+        self.wait_until_stopped(_STOP_SECONDS)
+
+    def ask_to_stop(self, stop_date: datetime, error: str | None, cause: str | None) -> None:
+        """Begin to stop; returns at once."""
+        self.exec_worker.env.set_stop(stop_date=stop_date, error=error, cause=cause)
+
+    def wait_until_stopped(self, seconds: float) -> None:
+        """Wait until what was asked to stop has, at most so long."""
+        self.exec_worker.finished.wait(max(0.0, seconds))
 
     def redrive(self) -> datetime:
         """Go on at the state that did not succeed, with the execution's own definition and input; returns when it was.

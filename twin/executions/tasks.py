@@ -51,8 +51,9 @@ Json = Any
 
 _logger = logging.getLogger(__name__)
 
-# Job changes wake a Task; looking besides costs one call in this time and covers a job that ends without a word.
+# Job changes wake a Task; looking besides, less and less often, covers a job that ends without a word.
 _LOOK_AGAIN_SECONDS = 2.0
+_LONGEST_LOOK_AGAIN_SECONDS = 60.0
 _TERMINATED = "Terminated by AWS Step Functions because the execution was aborted"
 
 
@@ -133,12 +134,14 @@ class _TwinTask(StateTaskServiceCallback):
         names aborts only), so nothing may rely on it.
         """
         shape = client.meta.service_model.operation_model("DescribeJobs").output_shape.members["jobs"].member
+        pause = _LOOK_AGAIN_SECONDS
         with jobs.watching(job_id) as changed, env.waking(changed):
             while env.is_running():
                 job = self._look(client, job_id)
                 if job is not None and job["status"] in jobs.ENDED:
                     return self._outcome(env, job["status"], casing.response(job, shape))
-                changed.wait(_LOOK_AGAIN_SECONDS)
+                if not changed.wait(pause):
+                    pause = min(pause * 2, _LONGEST_LOOK_AGAIN_SECONDS)
                 changed.clear()
         if isinstance(env.program_state(), ProgramStopped):
             self._terminate(client, job_id)

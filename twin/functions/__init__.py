@@ -11,6 +11,7 @@ environment, but nothing else of this repository.
 from __future__ import annotations
 
 import logging
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,12 @@ def stop() -> None:
     """End every function's process and forget what is queued."""
     while _services:
         _services.pop().stop()
+
+
+def wait_idle(name: str, timeout: float) -> bool:
+    """Wait until every event that was queued for a function has been handled or given up; False after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    return all(service.wait_idle(name, end - time.monotonic()) for service in _services)
 
 
 def _may_log(definition: Definition) -> bool:

@@ -116,10 +116,14 @@ def _unpacked(kind: str, key: str, packages: Callable[[], list[bytes]]) -> Path:
     with _unpacking:
         if not folder.exists():
             half_way = folder.with_name(uuid.uuid4().hex)
-            half_way.mkdir()
-            for package in packages():
-                _extract(package, half_way)
-            shutil.move(half_way, folder)
+            try:
+                half_way.mkdir()
+                for package in packages():
+                    _extract(package, half_way)
+                shutil.move(half_way, folder)
+            except BaseException:
+                shutil.rmtree(half_way, ignore_errors=True)  # a full disk must not get fuller with every attempt
+                raise
     return folder
 
 

@@ -40,7 +40,8 @@ INSTANCES_A_FUNCTION = 3
 """Processes a function may have at a time: Lambda would start hundreds, which a laptop has not the memory for."""
 
 _KEPT_WARM = 1
-_IDLE_SECONDS = 10.0
+IDLE_SECONDS = 10.0
+"""How long an instance that nobody needs is kept."""
 
 
 class PayloadTooLarge(Exception):
@@ -70,7 +71,7 @@ class Service:
         self._pools: dict[str, InstancePool] = {}
         self._queues: dict[str, Pool] = {}
         self._housekeeping = Pool(workers=1, name="twin-functions-housekeeping")
-        self._housekeeping.submit(self._keep_house, delay=_IDLE_SECONDS)
+        self._housekeeping.submit(self._keep_house, delay=IDLE_SECONDS)
 
     def invoke(self, function: LambdaFunction, payload: bytes, client_context: str | None = None) -> Execution:
         """Run the function and wait for it (``RequestResponse``).
@@ -94,6 +95,12 @@ class Service:
         request_id = str(uuid.uuid4())
         self._submit(function, Attempt(request_id, payload or b"{}", self._clock.now()))
         return request_id
+
+    def wait_idle(self, name: str, timeout: float) -> bool:
+        """Wait until every queued event of a function has been handled or given up; False after `timeout` seconds."""
+        with self._lock:
+            queue = self._queues.get(name)
+        return queue is None or queue.wait_idle(timeout)
 
     def stop(self) -> None:
         """Kill every instance and forget what is queued."""
@@ -171,8 +178,8 @@ class Service:
             pools = list(self._pools.items())
         deployed = {function.function_name for function in _functions()}
         for name, pool in pools:
-            pool.retire(_IDLE_SECONDS, keep=_KEPT_WARM if name in deployed else 0)
-        self._housekeeping.submit(self._keep_house, delay=_IDLE_SECONDS)
+            pool.retire(IDLE_SECONDS, keep=_KEPT_WARM if name in deployed else 0)
+        self._housekeeping.submit(self._keep_house, delay=IDLE_SECONDS)
 
 
 def _functions() -> list[LambdaFunction]:

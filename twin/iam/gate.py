@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _OPEN_PATHS = ("/moto-api", "/latest/", "/favicon.ico")
-_DISCARDED_AT_A_TIME = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def guard(
     except Refused as refused:
         _logger.warning("%s", refused.message)
         answer = refusals.answer(refused.service, environ["REQUEST_METHOD"], refused.kind, refused.message)
-        _discard_body(environ)
+        requests.discard_body(environ)
         start_response(answer.status, list(answer.headers))
         return [answer.body]
     return application(environ, start_response)
@@ -155,11 +154,3 @@ def _message(principal: Principal, ask: Ask, decision: Decision) -> str:
     if decision.missing is None:
         return text
     return f"{text}. Missing in {principal.owner}: {json.dumps(decision.missing)}"
-
-
-def _discard_body(environ: Mapping[str, Any]) -> None:
-    """Read what the client still sends: closing the connection on it would cost the client our answer."""
-    left = int(environ.get("CONTENT_LENGTH") or 0)
-    body = environ["wsgi.input"]
-    while left > 0 and (data := body.read(min(left, _DISCARDED_AT_A_TIME))):
-        left -= len(data)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _REST_SERVICES = ("batch", "lambda", "scheduler")
 _PREFIXES = {"monitoring": "cloudwatch"}
+_DISCARDED_AT_A_TIME = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,14 @@ def read(environ: dict[str, Any], signed: Signature | None) -> Call:
         parameters=parameters,
         body=body,
     )
+
+
+def discard_body(environ: Mapping[str, Any]) -> None:
+    """Read what the client still sends: closing the connection on it would cost the client our answer."""
+    left = int(environ.get("CONTENT_LENGTH") or 0)
+    body = environ["wsgi.input"]
+    while left > 0 and (data := body.read(min(left, _DISCARDED_AT_A_TIME))):
+        left -= len(data)
 
 
 def _operation(

@@ -46,6 +46,8 @@ def install(jobs: JobService, capacity_changed: Callable[[], None]) -> None:
     replace(BatchResponse, "createjobqueue", _keep_time_limits("jobQueueName"))
     replace(BatchResponse, "updatejobqueue", _keep_time_limits("jobQueue", capacity_changed))
     replace(JobQueue, "describe", _show_time_limits)
+    replace(BatchResponse, "createschedulingpolicy", _refuse_other_policies)
+    replace(BatchResponse, "updateschedulingpolicy", _refuse_other_policies)
     replace(BatchBackend, "_validate_compute_resources", _accept_default_instances)
     replace(BatchBackend, "find_min_instances_to_meet_vcpus", _launch_nothing_beforehand)
     replace(BatchBackend, "update_compute_environment", _apply_updates(capacity_changed))
@@ -109,6 +111,20 @@ def _show_time_limits(original: Callable[[Any], dict[str, Any]]) -> Callable[[An
         return {**original(self), "jobStateTimeLimitActions": getattr(self, "job_state_time_limit_actions", [])}
 
     return describe
+
+
+def _refuse_other_policies(original: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Moto takes any scheduling policy for one of fair shares, and a reservation that nothing keeps."""
+
+    def respond(self: Any) -> str:
+        body = json.loads(self.body)
+        if body.get("quotaSharePolicy"):
+            raise ClientException("quotaSharePolicy is not modelled by the twin; use fairsharePolicy")
+        if (body.get("fairsharePolicy") or {}).get("computeReservation"):
+            raise ClientException("fairsharePolicy.computeReservation is not modelled by the twin; leave it out")
+        return original(self)
+
+    return respond
 
 
 def _accept_default_instances(original: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:

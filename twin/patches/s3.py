@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from moto.s3 import notifications
+from moto.s3.models import S3Backend
 
 from twin.patches import replace
 
@@ -46,6 +47,39 @@ def announce_objects(emit: Emit) -> None:
         return send
 
     replace(notifications, "_send_event_bridge_message", make)
+
+
+def announce_multipart_uploads_once() -> None:
+    """moto announces a completed multipart upload twice: as an object that was put, and as what it is."""
+
+    def make(original: Any) -> Any:
+        def send_event(account_id: str, event_name: Any, bucket: Any, key: Any) -> None:
+            put = event_name is notifications.S3NotificationEvent.OBJECT_CREATED_PUT_EVENT
+            if not (put and key.multipart is not None):
+                original(account_id, event_name, bucket, key)
+
+        return send_event
+
+    replace(notifications, "send_event", make)
+
+
+def list_versions_after_a_key() -> None:
+    """moto, given a key and no version to list after, passes by the newest version of the first key that it should list."""
+
+    def make(original: Any) -> Any:
+        def list_object_versions(self: Any, bucket_name: str, *args: Any, **kwargs: Any) -> Any:
+            key = kwargs.get("key_marker")
+            if key and not kwargs.get("version_id_marker") and not kwargs.get("delimiter"):
+                before = [name for name in self.get_bucket(bucket_name).keys if name <= key]
+                versions = self.get_bucket(bucket_name).keys.getlist(max(before)) if before else []
+                oldest = min(versions, key=lambda version: version.last_modified, default=None)
+                kwargs["key_marker"] = oldest and oldest.name
+                kwargs["version_id_marker"] = oldest and oldest.version_id
+            return original(self, bucket_name, *args, **kwargs)
+
+        return list_object_versions
+
+    replace(S3Backend, "list_object_versions", make)
 
 
 def object_detail(bucket: str, account_id: str, key: _Key, reason: str) -> dict[str, Json]:

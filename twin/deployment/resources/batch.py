@@ -41,7 +41,10 @@ def _job_queue(request: Request) -> Resource:
 @resource_type("AWS::Batch::SchedulingPolicy")
 def _scheduling_policy(request: Request) -> Resource:
     name = request.name("Name", limit=_NAME_LIMIT)
-    arn = request.call("batch", "CreateSchedulingPolicy", {"Name": name, **request.take_rest()})["arn"]
+    properties = request.take_rest()
+    if "ShareDecaySeconds" in properties.get("FairsharePolicy", {}):
+        request.note("FairsharePolicy.ShareDecaySeconds", "a share's use is what it runs now, not what it ran before")
+    arn = request.call("batch", "CreateSchedulingPolicy", {"Name": name, **properties})["arn"]
     return Resource(arn, {"Arn": arn})
 
 
