@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,10 +18,12 @@ import launch_gang
 import looking
 import notify
 import reconcile
-from announce.outcomes import SUCCEEDED, ExecutionEnded, FileRejected, read_request
+import sweep
+from announce.outcomes import SUCCEEDED, DayLate, ExecutionEnded, FileRejected, read_request
 from spotline.failures import ErrorName, Failure
 from spotline.layout import MalformedKey, parse_data_key
 from spotline.runs import Market, Run, execution_arn, run_id
+from sweeping.requests import Backfill, Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +87,9 @@ def test_ingest_starts_the_run_of_the_landed_object(aws: None, monkeypatch: pyte
     assert steps.list_executions(stateMachineArn=machine)["executions"][0]["name"] == the_run().run_id
 
 
-def tell(monkeypatch: pytest.MonkeyPatch, settings_class: type[launch_gang.Settings | reconcile.Settings]) -> None:
+def tell(
+    monkeypatch: pytest.MonkeyPatch, settings_class: type[launch_gang.Settings | reconcile.Settings | sweep.Settings]
+) -> None:
     """Set every variable that a function reads, to a value that any type of setting takes."""
     for field in fields(settings_class):
         monkeypatch.setenv(field.name.upper(), "1")
@@ -125,6 +130,7 @@ def test_reconcile_looks_where_the_event_points(
         return looking.Seen()
 
     monkeypatch.setattr(looking.Look, "again", again)
+    monkeypatch.setattr(reconcile, "measurements", lambda *_: iter(()))
 
     reconcile.handler(sample(name), cast("LambdaContext", Context()))
 
@@ -137,26 +143,55 @@ def test_reconcile_looks_where_the_event_points(
         ("notify-success", (ExecutionEnded, SUCCEEDED)),
         ("execution-status-change", (ExecutionEnded, "FAILED")),
         ("notify-rejected-file", (FileRejected, None)),
+        ("notify-late-day", (DayLate, None)),
     ],
 )
 def test_notify_reads_every_request(
     monkeypatch: pytest.MonkeyPatch, name: str, expected: tuple[type, str | None]
 ) -> None:
-    for variable in ("RUNS_TABLE", "SLACK_WEBHOOK_SECRET", "JOB_LOG_GROUP"):
-        monkeypatch.setenv(variable, "x")
+    for field in dataclasses.fields(notify.Settings):
+        monkeypatch.setenv(field.name.upper(), "x")
     told: list[Any] = []
 
-    def announced(outcome: Any, *_: Any) -> str:
+    def announced(outcome: Any, *_: Any) -> tuple[dict[str, str], dict[str, Exception]]:
         told.append(outcome)
-        return "post"
+        return {"SLACK": "post"}, {}
 
-    monkeypatch.setattr(notify, "announce_outcome", announced)
+    monkeypatch.setattr(notify, "tell", announced)
 
     notify.handler(sample(name), cast("LambdaContext", Context()))
 
     kind, status = expected
     assert isinstance(told[0], kind)
     assert getattr(told[0], "status", None) == status
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sweep-schedule", Sweep()),
+        ("sweep-backfill", Backfill("20130201", "20130228", "flights", force=False, request="1")),
+    ],
+)
+def test_sweep_does_what_it_is_asked_for(
+    aws: None, monkeypatch: pytest.MonkeyPatch, name: str, expected: Sweep | Backfill
+) -> None:
+    tell(monkeypatch, sweep.Settings)
+    asked: list[Sweep | Backfill] = []
+    monkeypatch.setattr(sweep, "tell_late_days", lambda _known: [])
+    monkeypatch.setattr(sweep, "start_runs", lambda request, *_: asked.append(request))
+
+    answer = sweep.handler(sample(name), cast("LambdaContext", Context()))
+
+    assert asked == [expected]
+    assert answer["continues"] is False
+
+
+def test_the_backfill_of_the_sample_is_about_the_run_of_the_others() -> None:
+    asked, run = sample("sweep-backfill"), the_run()
+
+    assert asked["dataset"] == run.dataset
+    assert asked["from"] <= run.day <= asked["to"]
 
 
 def test_the_machine_s_call_and_the_execution_s_event_tell_of_one_execution() -> None:

@@ -53,6 +53,13 @@ def test_what_a_contract_leaves_out_is_strict() -> None:
     assert read.analysis is None
     assert read.field("a").type is FieldType.STRING
     assert not read.trim
+    assert not read.cleaned_csv
+
+
+def test_the_clean_rows_as_csv_are_asked_for() -> None:
+    assert Contract.from_json(contract(spotline={"cleanedCsv": True})).cleaned_csv
+    with pytest.raises(ContractError, match=r"spotline\.cleanedCsv"):
+        Contract.from_json(contract(spotline={"cleanedCsv": "yes"}))
 
 
 def test_features_left_out_are_all_columns_but_the_target_and_the_primary_key() -> None:

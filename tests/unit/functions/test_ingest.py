@@ -62,7 +62,7 @@ def created(key: str, version: str = "v1", size: int = 9) -> dict[str, Any]:
 
 
 def landing(event: dict[str, Any]) -> dict[str, str]:
-    answer: dict[str, str] = ingest.handler(event, Context())  # type: ignore[arg-type]
+    answer: dict[str, str] = ingest.handler(event, Context())
     return answer
 
 
@@ -77,6 +77,33 @@ def test_each_version_has_a_run_of_its_own(edge: Edge) -> None:
     for version in ("v1", "v2"):
         landing(created("data/flights/20130209/flights.csv", version))
     assert len(set(edge.executions())) == 2
+
+
+def test_each_file_of_a_day_and_of_each_dataset_has_a_run_of_its_own(edge: Edge) -> None:
+    keys = [
+        "data/flights/20130209/a.csv",
+        "data/flights/20130209/b.csv.gz",
+        "data/trains/20130209/a.csv",
+        "data/20130209/a.csv",
+        "data/flights/20130210/a.csv",
+    ]
+    for key in keys:
+        landing(created(key))
+    names = sorted(name.rpartition("-")[0] for name in edge.executions())
+    assert names == ["default-20130209", "flights-20130209", "flights-20130209", "flights-20130210", "trains-20130209"]
+
+
+@pytest.mark.parametrize(("size", "outcome"), [(1000, "started"), (1001, "refused"), (0, "started")])
+def test_the_size_limit_is_the_largest_that_is_taken(edge: Edge, size: int, outcome: str) -> None:
+    assert landing(created("data/flights/20130209/flights.csv", size=size))["outcome"] == outcome
+
+
+def test_what_came_of_a_file_is_counted(edge: Edge, capsys: pytest.CaptureFixture[str]) -> None:
+    for key in ("data/flights/20130209/a.csv", "data/x", "other"):
+        landing(created(key))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    counted = [name for line in lines if "_aws" in line for name in line if name.startswith("Files")]
+    assert counted == ["FilesStarted", "FilesRefused", "FilesIgnored"]
 
 
 @pytest.mark.parametrize("name", ["a+b%41.csv", "with space.csv", "météo.csv", "x" * 998 + ".csv"])

@@ -9,8 +9,9 @@ import pytest
 
 import launch_gang
 from spotline.failures import FENCED_OFF
-from tests.unit.protocol.fake_aws import InternalServerError
-from tests.unit.protocol.world import Execution, World
+from tests.unit.protocol.calls import InternalServerError
+from tests.unit.protocol.steps import Execution
+from tests.unit.protocol.world import World
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from spotline.executions import Execution
 from spotline.failures import ErrorName, Failure
 from spotline.layout import notice_key
 from spotline.objects import open_objects
-from tests.unit.protocol.fake_aws import InternalServerError
+from spotline.runs import Priority
+from tests.unit.protocol.calls import InternalServerError
 from tests.unit.protocol.world import World
 
 EVENTS = Path(__file__).resolve().parents[3] / "events"
@@ -149,6 +151,32 @@ def test_gangs_that_wait_are_launched_the_oldest_first() -> None:
             world.finish_job(postprocess["jobId"])
         world.tell_steps()
     assert launched == asked
+
+
+def test_a_backfill_s_gang_gives_its_slot_to_the_day_s_work_and_goes_on_after_it() -> None:
+    # Given a backfill's gang in the only slot, and behind it another one's and, last, the day's
+    world = World()
+    for version in ("v1", "v2", "v3"):
+        world.land(version)
+    for job in world.batch.unfinished():
+        world.finish_job(job["jobId"])
+    world.tell_steps()
+    older, other, day = list(world.launches)
+    for task in (replace(older, priority=Priority.BACKFILL), replace(other, priority=Priority.BACKFILL), day):
+        world.clock.advance(timedelta(seconds=20))
+        world.launch(task)
+    [job] = world.batch.unfinished()
+    world.start_job(job["jobId"])
+    # When reconcile looks, and looks again once the gang has ended
+    world.look_again()
+    assert world.batch.jobs[job["jobId"]]["status"] == "FAILED"
+    world.look_again()
+    # Then the day's gang runs, and the other's Task was told what it retries
+    [next_job] = world.batch.unfinished()
+    assert next_job["tags"]["spotline:run-id"] == day.run_id
+    assert [gang.run_id for gang in world.table.open_gangs() if gang.job_id is None] == [other.run_id]
+    closed = world.dynamodb.items[f"RUN#{older.run_id}", "GANG#0001"]
+    assert closed["outcome"] == "Spot.Interrupted"
 
 
 def test_only_a_spot_notice_of_this_gang_counts(tmp_path: Path) -> None:

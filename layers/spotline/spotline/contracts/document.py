@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from spotline.contracts.errors import ContractError
 
@@ -134,6 +135,14 @@ def one_of(choices: Iterable[str]) -> str:
     """`a, b or c`."""
     *most, last = map(str, choices)
     return f"{', '.join(most)} or {last}" if most else last
+
+
+def check_zone(where: str, zone: str) -> None:
+    """Refuse a name that is no IANA time zone."""
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError) as cause:
+        raise ContractError(where, f"{zone!r} is no IANA zone such as 'Europe/Paris'") from cause
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

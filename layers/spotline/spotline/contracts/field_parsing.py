@@ -7,10 +7,9 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from spotline.contracts import cells
-from spotline.contracts.document import Properties, one_of, shown
+from spotline.contracts.document import Properties, check_zone, one_of, shown
 from spotline.contracts.errors import ContractError
 from spotline.contracts.model import Case, Constraints, Field, FieldType, Value
 
@@ -152,10 +151,7 @@ def _check_zone(properties: Properties, field: Field) -> None:
         raise ContractError(where, f"a {field.type} has no zone; remove it")
     if "%z" in field.format or field.format.endswith("Z"):
         raise ContractError(where, f"the format {field.format!r} tells the zone already; remove one")
-    try:
-        ZoneInfo(field.zone)
-    except (KeyError, ValueError, OSError) as cause:
-        raise ContractError(where, f"{field.zone!r} is no IANA zone such as 'Europe/Paris'") from cause
+    check_zone(where, field.zone)
 
 
 def _check_missing_values(properties: Properties, field: Field) -> None:

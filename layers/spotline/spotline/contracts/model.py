@@ -120,8 +120,24 @@ class Analysis:
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """When a day's file is expected: at `expected_by`, a time of day in the IANA zone `zone`, `days_after` days after its day.
+
+    `weekdays` are the days that have a file at all: 0 is Monday, 6 is Sunday.
+    """
+
+    expected_by: time
+    zone: str = "UTC"
+    days_after: int = 0
+    weekdays: frozenset[int] = frozenset(range(7))
+
+
+@dataclass(frozen=True)
 class Contract:
-    """What a clean row is, how many bad ones are borne, and what to analyse (None: cleaning, metrics and report only)."""
+    """What a clean row is, how many bad ones are borne, and what to analyse (None: cleaning, metrics and report only).
+
+    `delivery` is None for a dataset whose files nobody waits for. `cleaned_csv` asks for the clean rows as CSV besides.
+    """
 
     fields: tuple[Field, ...]
     primary_key: tuple[str, ...] = ()
@@ -129,6 +145,8 @@ class Contract:
     tolerance: Tolerance = field(default_factory=Tolerance)
     analysis: Analysis | None = None
     trim: bool = False
+    delivery: Delivery | None = None
+    cleaned_csv: bool = False
 
     @classmethod
     def from_json(cls, body: bytes) -> Contract:

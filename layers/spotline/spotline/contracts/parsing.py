@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from spotline.contracts.delivery import read_delivery
 from spotline.contracts.document import Properties, one_of, parse_json, shown
 from spotline.contracts.errors import ContractError
 from spotline.contracts.field_parsing import Defaults, read_field
@@ -45,9 +46,11 @@ def read_contract(body: bytes) -> Contract:
     dialect = _dialect(properties.object("dialect"))
     tolerance = _tolerance(spotline.object("tolerance"))
     analysis = _analysis(spotline.object("analysis"), fields, primary_key)
+    delivery = read_delivery(spotline.object("delivery"))
+    cleaned_csv = spotline.flag("cleanedCsv", default=False)
     spotline.done()
     properties.done(ignored=_DESCRIPTIVE, unsupported=_UNSUPPORTED_SCHEMA)
-    return Contract(fields, primary_key, dialect, tolerance, analysis, trim)
+    return Contract(fields, primary_key, dialect, tolerance, analysis, trim, delivery, cleaned_csv)
 
 
 def _fields(value: Any, defaults: Defaults) -> tuple[Field, ...]:

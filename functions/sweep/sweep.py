@@ -1,0 +1,129 @@
+"""`sweep`: finds files without a run and days without a file; starts the runs of days gone by.
+
+Invoked by a schedule, and by people: `{"from": "20130101", "to": "20130131", "dataset": "flights", "force": false}` is a backfill.
+Whatever is repeated, of one invocation or of all of it, starts nothing twice; what time does not suffice for, the next invocation
+goes on with, which this one asks for.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+
+from spotline import settings
+from spotline.starting import ask_to_tell
+from sweeping.attempts import History
+from sweeping.lateness import late_days
+from sweeping.listing import EVERYTHING, newest_versions, stretches
+from sweeping.requests import Progress, Sweep, read_request
+from sweeping.work import Starter, Tally, each, fill, find_missed
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+
+    from sweeping.requests import Backfill
+
+logger = Logger()
+
+CONFIG = Config(retries={"mode": "standard", "max_attempts": 8})
+
+FIRST_TURN = timedelta(seconds=40)
+"""How long the first invocation works: the `aws` tool waits a minute for its answer, and then invokes again."""
+
+CLOSING = timedelta(seconds=30)
+"""What a later one keeps of its time, for the step under way and to ask for the next."""
+
+MAX_TURNS = 12
+"""How many invocations one request may take. Lambda stops a function that invokes itself about 16 times in a row, silently ("Use
+Lambda recursive loop detection", Lambda developer guide); before that we stop with an error that says how to go on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What template.yaml tells this function."""
+
+    ingest_bucket: str
+    results_bucket: str
+    state_machine_arn: str
+    notify_function: str
+    max_object_bytes: int
+    look_back_days: int
+
+
+class Unfinished(Exception):
+    """More landed than all invocations of a request suffice for; the message says how to go on."""
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Sweep, or fill back, and answer what came of it; an exception makes Lambda try an asynchronous invocation again."""
+    known = settings.load(Settings)
+    request = read_request(event, context.aws_request_id)
+    tally = Tally()
+    late = tell_late_days(known) if isinstance(request, Sweep) and not request.progress.turns else []
+    start_runs(request, known, tally, context)
+    answer = {**_named(request), **tally.to_answer(), "late": late}
+    logger.info("done" if tally.stopped_after is None else "out of time", **answer)
+    if tally.stopped_after is not None:
+        go_on(boto3.client("lambda", config=CONFIG), request, tally.stopped_after, context.function_name)
+    return answer
+
+
+def _named(request: Sweep | Backfill) -> dict[str, Any]:
+    return {"kind": "sweep"} if isinstance(request, Sweep) else {"kind": "backfill", "request": request.request}
+
+
+def tell_late_days(known: Settings) -> list[dict[str, str]]:
+    """Ask for a message for each late day, at every sweep: `notify` posts it once."""
+    s3: S3Client = boto3.client("s3", config=CONFIG)
+    unreadable: list[str] = []
+    late = [asdict(day) for day in late_days(s3, known.ingest_bucket, datetime.now(UTC), unreadable)]
+    if unreadable:
+        logger.warning("contracts cannot be read, nobody waits for their files", contracts=unreadable)
+    functions: LambdaClient = boto3.client("lambda", config=CONFIG)
+    for day in late:
+        ask_to_tell(functions, known.notify_function, {"kind": "late-day", **day})
+    return late
+
+
+def start_runs(request: Sweep | Backfill, known: Settings, tally: Tally, context: LambdaContext) -> None:
+    """Go through what the request is about, and start what it asks for, until that is done or the time is up."""
+    s3: S3Client = boto3.client("s3", config=CONFIG)
+    starter = Starter(boto3.client("stepfunctions", config=CONFIG), known.state_machine_arn, known.max_object_bytes)
+    if isinstance(request, Sweep):
+        where = EVERYTHING
+        act = find_missed(starter, datetime.now(UTC) - timedelta(days=known.look_back_days), tally)
+    else:
+        where = stretches(request.dataset, request.first, request.last)
+        history = History(starter.steps, s3, known.state_machine_arn, known.results_bucket)
+        act = fill(starter, history, request, tally)
+    began = time.monotonic()
+
+    def time_is_up() -> bool:
+        left = timedelta(milliseconds=context.get_remaining_time_in_millis())
+        worked = timedelta(seconds=time.monotonic() - began)
+        return left < CLOSING or (not request.progress.turns and worked > FIRST_TURN)
+
+    each(newest_versions(s3, known.ingest_bucket, where, request.progress.after), tally, time_is_up, act)
+
+
+def go_on(client: LambdaClient, request: Sweep | Backfill, after: str, function: str) -> None:
+    """Ask for the next invocation, which begins after what this one did: each does at least one object, and their number is bounded."""
+    progress = Progress(after, request.progress.turns + 1)
+    if progress.turns >= MAX_TURNS:
+        raise Unfinished(
+            f"{MAX_TURNS} invocations were not enough; the last one stopped after {after!r}. What was started is started."
+            " Invoke a backfill again, from that key's day on; a sweep begins anew at its next hour"
+        )
+    client.invoke(
+        FunctionName=function, InvocationType="Event", Payload=json.dumps(request.continued(progress)).encode()
+    )

@@ -1,0 +1,124 @@
+"""The work of one invocation: go through what has landed, start what is missing, stop in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from spotline.layout import parse_data_key
+from spotline.runs import MarketChoice, Priority, run_id
+from spotline.starting import Refused, run_of, start_run
+from sweeping.attempts import Left, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from mypy_boto3_stepfunctions import SFNClient
+
+    from spotline.runs import Run
+    from sweeping.attempts import History
+    from sweeping.listing import Landed
+    from sweeping.requests import Backfill
+
+
+@dataclass
+class Tally:
+    """What came of an invocation. `seen` counts the objects looked at; `refused` are keys that no run can be made of.
+
+    `stopped_after` is the key after which it stopped because its time ran out; None when it came to the end.
+    """
+
+    seen: int = 0
+    started: list[str] = field(default_factory=list)
+    left: dict[str, int] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    stopped_after: str | None = None
+
+    def leave(self, why: Left) -> None:
+        """Count a version that is left as it is."""
+        self.left[why.value] = self.left.get(why.value, 0) + 1
+
+    def to_answer(self) -> dict[str, Any]:
+        """The tally for whoever invoked the function."""
+        return {
+            "seen": self.seen,
+            "started": self.started,
+            "left": self.left,
+            "refused": self.refused,
+            "continues": self.stopped_after is not None,
+        }
+
+
+@dataclass(frozen=True)
+class Starter:
+    """Starts runs of this stack's state machine."""
+
+    steps: SFNClient
+    state_machine_arn: str
+    max_object_bytes: int
+
+    def run(self, landed: Landed) -> Run:
+        """The run of an object version, or `Refused`."""
+        return run_of(landed.source, self.max_object_bytes)
+
+    def start(self, run: Run) -> bool:
+        """Start it; False when somebody else has."""
+        return start_run(self.steps, self.state_machine_arn, run)
+
+
+def each(landed: Iterable[Landed], tally: Tally, time_is_up: Callable[[], bool], act: Callable[[Landed], None]) -> None:
+    """Do `act` for one after the other until there are no more, or the time is up; the first is done in any case."""
+    for one in landed:
+        if tally.seen and time_is_up():
+            return
+        try:
+            act(one)
+        except Refused as refusal:
+            tally.refused.append(str(refusal))
+        tally.seen += 1
+        tally.stopped_after = one.source.key
+    tally.stopped_after = None
+
+
+def find_missed(starter: Starter, since: datetime, tally: Tally) -> Callable[[Landed], None]:
+    """What a sweep does with what it finds: start the run of everything that landed since then.
+
+    Almost all of them run already, and starting one again is no start: nothing is asked first.
+    """
+
+    def act(landed: Landed) -> None:
+        if landed.at < since:
+            return
+        run = starter.run(landed)
+        if starter.start(run):
+            tally.started.append(run.run_id)
+        else:
+            tally.leave(Left.RAN)
+
+    return act
+
+
+def fill(starter: Starter, history: History, backfill: Backfill, tally: Tally) -> Callable[[Landed], None]:
+    """What a backfill does with what it finds: start what has never run or, by force, run it again."""
+
+    def act(landed: Landed) -> None:
+        first = starter.run(landed)
+        attempts = history.of(first.run_id, reruns=backfill.force)
+        decided = decide(attempts, force=backfill.force, request=backfill.request)
+        if isinstance(decided, Left):
+            tally.leave(decided)
+            return
+        run = replace(
+            first,
+            run_id=run_id(landed.source, parse_data_key(landed.source.key), rerun=decided),
+            market=MarketChoice.SPOT_ONLY,
+            priority=Priority.BACKFILL,
+            request=backfill.request if backfill.force else "",
+        )
+        if starter.start(run):
+            tally.started.append(run.run_id)
+        else:
+            tally.leave(Left.RUNNING)
+
+    return act

@@ -1,0 +1,286 @@
+"""`sweep` against moto: what it finds, starts, tells, and how it goes on where its time runs out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+import sweep
+from spotline.layout import parse_data_key
+from spotline.runs import Source, run_id
+from twin import patches
+from twin.patches import s3 as s3_patches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAIT = json.dumps({"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}})
+BACKFILL = {"from": "20130201", "to": "20130228", "dataset": "flights"}
+
+
+@dataclass
+class Context:
+    """Time enough, unless a test says how much."""
+
+    milliseconds: int = 900_000
+    function_name: str = "sweep"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:sweep"
+    aws_request_id: str = "52fdfc07-2182-454f-963f-5f0f9a621d72"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds
+
+
+class Invocations:
+    """Lambda, which remembers what it was asked for and does nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> None:  # noqa: N803
+        assert InvocationType == "Event"
+        self.asked.append((FunctionName, json.loads(Payload)))
+
+    def of(self, function: str) -> list[dict[str, Any]]:
+        return [payload for name, payload in self.asked if name == function]
+
+
+class Account:
+    """The buckets, a state machine, and the function with its settings."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.s3 = boto3.client("s3")
+        self.steps = boto3.client("stepfunctions")
+        self.functions = Invocations()
+        for bucket in ("ingest", "results"):
+            self.s3.create_bucket(Bucket=bucket)
+        self.s3.put_bucket_versioning(Bucket="ingest", VersioningConfiguration={"Status": "Enabled"})
+        self.machine = self.steps.create_state_machine(
+            name="pipeline", definition=WAIT, roleArn="arn:aws:iam::123456789012:role/pipeline"
+        )["stateMachineArn"]
+        for name, value in {
+            "INGEST_BUCKET": "ingest",
+            "RESULTS_BUCKET": "results",
+            "STATE_MACHINE_ARN": self.machine,
+            "NOTIFY_FUNCTION": "notify",
+            "MAX_OBJECT_BYTES": "1000",
+            "LOOK_BACK_DAYS": "3",
+        }.items():
+            monkeypatch.setenv(name, value)
+        real = boto3.client
+        monkeypatch.setattr(
+            boto3, "client", lambda name, **more: self.functions if name == "lambda" else real(name, **more)
+        )
+
+    def land(self, key: str, size: int = 9) -> str:
+        """Put a file; answers the id of its run."""
+        version = self.s3.put_object(Bucket="ingest", Key=key, Body=b"x" * size)["VersionId"]
+        try:
+            return run_id(Source("ingest", key, version, size), parse_data_key(key))
+        except ValueError:
+            return ""
+
+    def sweep(self, event: dict[str, Any] | None = None, **context: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = sweep.handler(event or {"kind": "sweep"}, Context(**context))  # type: ignore[arg-type]
+        return answer
+
+    def executions(self) -> list[str]:
+        return sorted(found["name"] for found in self.steps.list_executions(stateMachineArn=self.machine)["executions"])
+
+    def input_of(self, run: str) -> dict[str, Any]:
+        arn = f"{self.machine.replace(':stateMachine:', ':execution:')}:{run}"
+        started: dict[str, Any] = json.loads(self.steps.describe_execution(executionArn=arn)["input"])
+        return started
+
+    def stop(self, run: str) -> None:
+        self.steps.stop_execution(executionArn=f"{self.machine.replace(':stateMachine:', ':execution:')}:{run}")
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    s3_patches.list_versions_after_a_key()
+    with mock_aws():
+        yield Account(monkeypatch)
+    patches.restore()
+
+
+# Sweeps
+
+
+def test_what_landed_without_a_run_gets_the_one_that_ingest_would_have_started(account: Account) -> None:
+    run = account.land("data/flights/20130209/flights.csv")
+    assert account.sweep()["started"] == [run]
+    told = account.input_of(run)
+    assert (told["market"], told["priority"], told["request"], told["share"]) == ("spot-first", "daily", "", "flights")
+    assert told["source"]["size"] == 9
+
+
+def test_a_version_that_was_replaced_or_deleted_gets_none(account: Account) -> None:
+    account.land("data/flights/20130209/flights.csv")
+    newer = account.land("data/flights/20130209/flights.csv")
+    account.land("data/flights/20130210/flights.csv")
+    account.s3.delete_object(Bucket="ingest", Key="data/flights/20130210/flights.csv")
+    assert account.sweep()["started"] == [newer]
+
+
+def test_what_landed_before_it_looks_back_is_left_alone(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    account.land("data/flights/20130209/flights.csv")
+    monkeypatch.setenv("LOOK_BACK_DAYS", "0")
+    assert account.sweep() | {"late": []} == {
+        "kind": "sweep",
+        "seen": 1,
+        "started": [],
+        "left": {},
+        "refused": [],
+        "continues": False,
+        "late": [],
+    }
+
+
+def test_what_no_run_can_be_made_of_is_named_and_told_nobody_every_hour(account: Account) -> None:
+    account.land("data/flights/2013-02-09/flights.csv")
+    account.land("data/flights/20130209/large.csv", size=1001)
+    fine = account.land("data/flights/20130209/zzz.csv")
+    answer = account.sweep()
+    assert [("is not a day" in said, "MaxObjectBytes" in said) for said in answer["refused"]] == [
+        (True, False),
+        (False, True),
+    ]
+    assert answer["started"] == [fine]
+    assert account.functions.asked == []
+
+
+def test_a_late_day_is_asked_to_be_told_and_a_contract_that_is_broken_keeps_no_other_from_it(account: Account) -> None:
+    hour = (datetime.now(UTC) - timedelta(hours=1)).strftime("%H:%M")
+    contract = {"fields": [{"name": "a"}], "spotline": {"delivery": {"expectedBy": hour}}}
+    account.s3.put_object(Bucket="ingest", Key="contracts/broken.json", Body=b"{")
+    account.s3.put_object(
+        Bucket="ingest", Key="contracts/nobody-waits.json", Body=json.dumps({"fields": [{"name": "a"}]})
+    )
+    account.s3.put_object(Bucket="ingest", Key="contracts/flights.json", Body=json.dumps(contract))
+    late = account.sweep()["late"]
+    assert {day["dataset"] for day in late} == {"flights"}
+    assert account.functions.of("notify") == [{"kind": "late-day", **day} for day in late]
+
+
+def test_a_file_of_the_day_makes_it_punctual_but_a_folder_does_not(account: Account) -> None:
+    hour = datetime.now(UTC) - timedelta(hours=1)
+    contract = {"fields": [{"name": "a"}], "spotline": {"delivery": {"expectedBy": f"{hour:%H:%M}"}}}
+    account.s3.put_object(Bucket="ingest", Key="contracts/default.json", Body=json.dumps(contract))
+    last, before = (f"{hour - timedelta(days=back):%Y%m%d}" for back in (0, 1))
+    account.s3.put_object(Bucket="ingest", Key=f"data/default/{last}/", Body=b"")
+    account.land(f"data/{before}/f.csv")
+    assert [day["day"] for day in account.sweep()["late"]] == [last]
+
+
+# Going on
+
+
+def test_it_goes_on_where_its_time_ran_out_and_every_turn_gets_something_done(account: Account) -> None:
+    runs = {account.land(f"data/flights/201302{day:02d}/f.csv") for day in range(1, 6)}
+    event: dict[str, Any] = {"kind": "sweep"}
+    turns = 0
+    while event:
+        account.functions.asked.clear()
+        answer = account.sweep(event, milliseconds=0)
+        turns += 1
+        assert answer["seen"] == 1
+        assert answer["continues"] == bool(account.functions.of("sweep"))
+        [event] = account.functions.of("sweep") or [{}]
+    assert turns == len(runs)
+    assert account.executions() == sorted(runs)
+
+
+def test_a_backfill_goes_on_as_the_same_request(account: Account) -> None:
+    for day in (9, 10):
+        account.land(f"data/flights/201302{day:02d}/f.csv")
+    answer = account.sweep({**BACKFILL, "force": True}, milliseconds=0)
+    [event] = account.functions.of("sweep")
+    assert event["request"] == answer["request"] == Context().aws_request_id
+    again = account.sweep(event, aws_request_id="another")
+    assert (again["seen"], again["request"], again["continues"]) == (1, answer["request"], False)
+
+
+def test_it_cannot_go_on_for_ever(account: Account) -> None:
+    for day in (9, 10):
+        account.land(f"data/flights/201302{day:02d}/f.csv")
+    event = {"kind": "sweep", "continue": {"after": "data/a", "turns": sweep.MAX_TURNS - 1}}
+    with pytest.raises(sweep.Unfinished, match="from that key's day on"):
+        account.sweep(event, milliseconds=0)
+    assert account.functions.of("sweep") == []
+
+
+def test_only_the_first_turn_looks_for_late_days(account: Account) -> None:
+    contract = {"fields": [{"name": "a"}], "spotline": {"delivery": {"expectedBy": "00:00"}}}
+    account.s3.put_object(Bucket="ingest", Key="contracts/flights.json", Body=json.dumps(contract))
+    assert account.sweep({"kind": "sweep", "continue": {"after": "data/a", "turns": 1}})["late"] == []
+
+
+# Backfills
+
+
+def test_a_backfill_starts_what_never_ran_within_its_days_on_spot_and_behind_the_day(account: Account) -> None:
+    for day in ("20130131", "20130301"):
+        account.land(f"data/flights/{day}/f.csv")
+    account.land("data/other/20130209/f.csv")
+    first, last = (account.land(f"data/flights/{day}/f.csv") for day in ("20130201", "20130228"))
+    assert account.sweep(BACKFILL)["started"] == [first, last]
+    told = account.input_of(first)
+    assert (told["market"], told["priority"], told["request"]) == ("spot-only", "backfill", "")
+    assert account.sweep(BACKFILL)["left"] == {"running": 2}
+
+
+def test_the_default_dataset_s_files_lie_in_two_places(account: Account) -> None:
+    runs = [account.land(key) for key in ("data/20130209/f.csv", "data/default/20130209/f.csv")]
+    account.land("data/flights/20130209/f.csv")
+    assert account.sweep({**BACKFILL, "dataset": "default"})["started"] == runs
+
+
+def test_a_run_whose_execution_is_forgotten_is_known_by_its_results(account: Account) -> None:
+    run = account.land("data/flights/20130209/f.csv")
+    account.s3.put_object(Bucket="results", Key=f"runs/{run}/postprocess/manifest.json", Body=b"{}")
+    assert account.sweep(BACKFILL)["left"] == {"ran": 1}
+    # By force it is rerun, under a number of which nothing is left
+    account.s3.put_object(Bucket="results", Key=f"runs/{run}-r1/analysis/manifest.json", Body=b"{}")
+    assert account.sweep({**BACKFILL, "force": True})["started"] == [f"{run}-r2"]
+
+
+def test_what_still_runs_is_not_run_again_even_by_force(account: Account) -> None:
+    run = account.land("data/flights/20130209/f.csv")
+    account.sweep()
+    forced = {**BACKFILL, "force": True}
+    assert account.sweep(forced)["left"] == {"running": 1}
+    account.stop(run)
+    assert account.sweep(forced)["started"] == [f"{run}-r1"]
+    assert account.sweep(forced, aws_request_id="another")["left"] == {"running": 1}
+
+
+def test_one_request_gives_one_rerun_however_often_it_is_delivered(account: Account) -> None:
+    run = account.land("data/flights/20130209/f.csv")
+    account.sweep()
+    account.stop(run)
+    forced = {**BACKFILL, "force": True}
+    assert account.sweep(forced)["started"] == [f"{run}-r1"]
+    account.stop(f"{run}-r1")
+    assert account.sweep(forced)["left"] == {"started before": 1}
+    assert account.sweep({**forced, "request": "tuesday"})["started"] == [f"{run}-r2"]
+    assert account.executions() == [run, f"{run}-r1", f"{run}-r2"]
+
+
+def test_a_forced_first_run_is_not_repeated_by_its_own_request(account: Account) -> None:
+    run = account.land("data/flights/20130209/f.csv")
+    forced = {**BACKFILL, "force": True}
+    assert account.sweep(forced)["started"] == [run]
+    account.stop(run)
+    assert account.sweep(forced)["left"] == {"started before": 1}
