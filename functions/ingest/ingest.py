@@ -6,22 +6,26 @@ version, so that starting a run again is no start.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from spotline import settings
-from spotline.layout import MalformedKey, is_ours, parse_data_key
-from spotline.runs import Run, Source, run_id
-from spotline.starting import ask_to_tell, start_run
+from spotline.layout import is_ours
+from spotline.metrics import NAMESPACE
+from spotline.runs import Source
+from spotline.starting import Refused, ask_to_tell, run_of, start_run
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
+metrics = Metrics(namespace=os.environ.get(NAMESPACE, "Spotline"))
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,26 @@ class Settings:
 CONFIG = Config(retries={"mode": "standard", "max_attempts": 8})
 
 
+# What is counted of each outcome; a function's metrics carry its name as their dimension.
+COUNTED = {
+    "started": "FilesStarted",
+    "already started": "FilesStartedBefore",
+    "refused": "FilesRefused",
+    "ignored": "FilesIgnored",
+}
+
+
+@metrics.log_metrics
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:  # noqa: ARG001  Lambda's signature
     """Answer an EventBridge `Object Created` event. An exception makes Lambda try again, then the failure queue takes it."""
-    known = settings.load(Settings)
+    answer = answer_landing(event, settings.load(Settings))
+    metrics.add_metric(COUNTED[answer["outcome"]], MetricUnit.Count, 1)
+    return answer
+
+
+def answer_landing(event: dict[str, Any], known: Settings) -> dict[str, str]:
+    """Start the run of what landed, or say why there is none."""
     source = source_of(event)
     if not is_ours(source.key):
         logger.info("ignored: not under data/", key=source.key)
@@ -60,10 +80,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:  #
     return {"outcome": "started" if started else "already started", "run_id": run.run_id}
 
 
-class Refused(ValueError):
-    """The object is ours, but no run can be made of it; the message says why and what would be right."""
-
-
 def source_of(event: dict[str, Any]) -> Source:
     """Read which object version landed.
 
@@ -79,16 +95,3 @@ def source_of(event: dict[str, Any]) -> Source:
         version_id=landed.get("version-id", "null"),
         size=int(landed.get("size", 0)),
     )
-
-
-def run_of(source: Source, max_bytes: int) -> Run:
-    """Make the run of an object version, or raise `Refused`."""
-    try:
-        key = parse_data_key(source.key)
-    except MalformedKey as malformed:
-        raise Refused(str(malformed)) from malformed
-    if source.size > max_bytes:
-        raise Refused(
-            f"{source.key!r} has {source.size} bytes, more than the {max_bytes} that the stack's parameter MaxObjectBytes allows"
-        )
-    return Run(run_id=run_id(source, key), dataset=key.dataset, day=key.day, source=source)

@@ -12,7 +12,8 @@ from announce.loglines import last_word, quality_report, readable
 from announce.messages import Announcement, Fact, Link, Step
 from announce.outcomes import DayLate, ExecutionEnded, FileRejected
 from announce.table import Recorded
-from spotline.runs import Run
+from spotline.costs import Estimate, money
+from spotline.runs import Market, Run
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class RunFacts:
     started_at: datetime | None = None
     stopped_at: datetime | None = None
     redrivable: bool = True
+    cost: Estimate | None = None
 
     @property
     def name(self) -> str:
@@ -44,6 +46,7 @@ def run_succeeded(facts: RunFacts) -> Announcement:
     result: Mapping[str, Any] = facts.recorded.run.get("result") or {}
     metrics: Mapping[str, Any] = result.get("metrics") or {}
     return Announcement(
+        kind="run-succeeded",
         symbol="✅",
         title=f"{facts.name} is done",
         summary=_success_in_a_sentence(metrics),
@@ -54,6 +57,7 @@ def run_succeeded(facts: RunFacts) -> Announcement:
                 _quality(metrics.get("quality")),
                 _markets(facts.recorded.gangs, result.get("gang")),
                 _duration(facts.started_at, facts.stopped_at),
+                _cost(facts.cost),
                 _importance(metrics.get("model")),
                 _most_surprising(result.get("surprising") or ()),
                 _drift(result.get("drift") or ()),
@@ -69,15 +73,15 @@ def run_succeeded(facts: RunFacts) -> Announcement:
 
 
 _ENDS = {
-    "FAILED": ("❌", "failed"),
-    "TIMED_OUT": ("⏱️", "ran out of time"),
-    "ABORTED": ("🛑", "was stopped"),
+    "FAILED": ("run-failed", "❌", "failed"),
+    "TIMED_OUT": ("run-timed-out", "⏱️", "ran out of time"),
+    "ABORTED": ("run-stopped", "🛑", "was stopped"),
 }
 
 
 def run_failed(facts: RunFacts, diagnosis: Diagnosis, log_group: str, log: Sequence[str] = ()) -> Announcement:
     """A run failed, ran out of time or was stopped; `log` holds the last lines of what failed as they stand, oldest first."""
-    symbol, verb = _ENDS[facts.ended.status]
+    kind, symbol, verb = _ENDS[facts.ended.status]
     console = facts.console
     links = [Link("Execution", console.execution(facts.ended.execution_arn))]
     if diagnosis.log_stream:
@@ -94,13 +98,14 @@ def run_failed(facts: RunFacts, diagnosis: Diagnosis, log_group: str, log: Seque
         "Log stream": diagnosis.log_stream,
     }
     return Announcement(
+        kind=kind,
         symbol=symbol,
         title=f"{facts.name} {verb}: {diagnosis.error}",
         summary=diagnosis.sentence,
         quote=last_word(log),
         facts=(
             *(Fact(label, str(value)) for label, value in known.items() if value not in (None, "")),
-            *filter(None, [_markets(facts.recorded.gangs, None)]),
+            *filter(None, [_markets(facts.recorded.gangs, None), _cost(facts.cost)]),
         ),
         log=tuple(readable(log)),
         steps=what_to_do(diagnosis.error, facts.ended.execution_arn, redrivable=facts.redrivable),
@@ -112,6 +117,7 @@ def run_failed(facts: RunFacts, diagnosis: Diagnosis, log_group: str, log: Seque
 def file_rejected(outcome: FileRejected) -> Announcement:
     """A file landed that no run can be started for."""
     return Announcement(
+        kind="file-rejected",
         symbol="⚠️",
         title="A file was not accepted",
         summary=outcome.reason,
@@ -128,6 +134,7 @@ def file_rejected(outcome: FileRejected) -> Announcement:
 def day_late(outcome: DayLate) -> Announcement:
     """A dataset's file did not come in time."""
     return Announcement(
+        kind="day-late",
         symbol="⏰",
         title=f"{outcome.dataset} {_day(outcome.day)} is late",
         summary=f"No file has landed for this day; it was expected by {outcome.expected_by}.",
@@ -181,7 +188,7 @@ def _markets(gangs: Sequence[Mapping[str, Any]], gang: Mapping[str, Any] | None)
     return Fact("Where it ran", told)
 
 
-_MARKETS = {"SPOT": "Spot", "ON_DEMAND": "On-Demand"}
+_MARKETS = {Market.SPOT: "Spot", Market.ON_DEMAND: "On-Demand"}
 _ENDS_OF_GANGS = {
     "Spot.Interrupted": "interrupted",
     "Spot.NoCapacity": "no capacity",
@@ -192,7 +199,7 @@ _ENDS_OF_GANGS = {
 
 def _station(market: str, outcome: str) -> str:
     """One gang: its market and, unless it got through, how it ended."""
-    name = _MARKETS.get(market, market)
+    name = _MARKETS[Market(market)] if market in tuple(Market) else market
     ended = _ENDS_OF_GANGS.get(outcome, outcome if "." in outcome else "")
     return f"{name} ({ended})" if ended else name
 
@@ -201,6 +208,19 @@ def _duration(started_at: datetime | None, stopped_at: datetime | None) -> Fact 
     if started_at is None or stopped_at is None:
         return None
     return Fact("Took", _span(stopped_at - started_at))
+
+
+def _cost(cost: Estimate | None) -> Fact | None:
+    """What the run cost, by market, and what Spot did to that; nothing when no job ran."""
+    if cost is None or not cost.cost:
+        return None
+    hours = [f"{_number(cost.hours_in(market))} h {name}" for market, name in _MARKETS.items() if cost.hours_in(market)]
+    told = f"{money(cost.cost, cost.currency)} ({', '.join(hours)})"
+    if cost.saved:
+        told += f", Spot saved {money(cost.saved, cost.currency)}"
+    if cost.wasted:
+        told += f", reclaims wasted {money(cost.wasted, cost.currency)}"
+    return Fact("Cost, estimated", told)
 
 
 def _importance(model: Mapping[str, Any] | None) -> Fact | None:

@@ -1,7 +1,7 @@
 """That each message is posted once: claim, post, confirm.
 
-Between posting and confirming a function can die, and Slack can take a message without an answer reaching us. So a claim counts
-the posts that *may* have arrived. A post that Slack refused, or that never left, is taken back; a confirmed message is never
+Between posting and confirming a function can die, and a channel can take a message without an answer reaching us. So a claim counts
+the posts that *may* have arrived. A post that was refused, or that never left, is taken back; a confirmed message is never
 posted again; one post that may have arrived allows exactly one more, which says that it may be a repetition.
 """
 
@@ -69,7 +69,7 @@ class Claim:
         return Claim(self.unconfirmed, None, None, self.revision + 1)
 
     def confirmed(self, now: datetime) -> "Claim":
-        """The claim after Slack said that it has the message."""
+        """The claim after the channel said that it has the message."""
         return Claim(self.unconfirmed, None, now, self.revision + 1)
 
 

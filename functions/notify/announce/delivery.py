@@ -1,39 +1,39 @@
-"""Posting one outcome's message, once."""
+"""Posting one outcome's message to one channel, once."""
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from announce.claims import Claim, ClaimLost, Claims, Verdict
-from announce.messages import Message
+from announce.claims import ClaimLost, Claims, Verdict
+from announce.messages import Announcement
 from announce.outcomes import MessageKey
 
 
-class SlackRefused(Exception):
-    """Slack said no, or was never reached: the message did not arrive."""
+class Refused(Exception):
+    """The channel said no, or was never reached: the message did not arrive."""
 
 
-class SlackSilent(Exception):
-    """No answer came: the message may have arrived."""
+class Silent(Exception):
+    """No answer came, or one that leaves it open: the message may have arrived."""
 
 
 class InFlight(Exception):
     """Another function is posting this message at this moment: ask again later."""
 
 
-class Webhook(Protocol):
+class Channel(Protocol):
     """Where messages are posted."""
 
-    def post(self, message: Message) -> None:
-        """Post a message and return when Slack confirmed it; raises `SlackRefused` or `SlackSilent`."""
+    def post(self, said: Announcement, *, maybe_repeated: bool) -> None:
+        """Post an announcement and return when it is confirmed; raises `Refused` or `Silent`."""
 
 
 def deliver(
     key: MessageKey,
-    compose: Callable[[bool], Message | None],
+    compose: Callable[[], Announcement | None],
     *,
     claims: Claims,
-    webhook: Webhook,
+    channel: Channel,
     clock: Callable[[], datetime],
 ) -> Verdict:
     """Post a message unless it was posted already.
@@ -43,8 +43,8 @@ def deliver(
     key
         Which message it is.
     compose
-        Makes the message; its argument says whether the message may be a repetition. Called only when there is one to post, so
-        that facts are looked up only then. None when the outcome needs no message after all.
+        Says what there is to say. Called only when there is something to post, so that facts are looked up only then. None when the
+        outcome needs no message after all.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def deliver(
 
     Raises
     ------
-    InFlight, SlackRefused, SlackSilent
+    InFlight, Refused, Silent
         The message is not confirmed; a later attempt with the same key is safe.
     """
     claim = claims.read(key)
@@ -63,27 +63,21 @@ def deliver(
         return verdict
     if verdict is Verdict.IN_FLIGHT:
         raise InFlight(f"{key.pk} {key.sk} is being posted until {claim.lease_until} at the latest")
-    message = compose(verdict is Verdict.REPEAT)
-    if message is None:
+    said = compose()
+    if said is None:
         return Verdict.NOTHING_TO_SAY
     claim = claim.taken(clock())
     try:
         claims.write(key, claim)
     except ClaimLost as cause:
         raise InFlight(f"{key.pk} {key.sk} was claimed by another function first") from cause
-    _post(key, claim, message, claims=claims, webhook=webhook, clock=clock)
-    return verdict
-
-
-def _post(
-    key: MessageKey, claim: Claim, message: Message, *, claims: Claims, webhook: Webhook, clock: Callable[[], datetime]
-) -> None:
     try:
-        webhook.post(message)
-    except SlackRefused:
+        channel.post(said, maybe_repeated=verdict is Verdict.REPEAT)
+    except Refused:
         claims.write(key, claim.taken_back())
         raise
-    except SlackSilent:
+    except Silent:
         claims.write(key, claim.unanswered())
         raise
     claims.write(key, claim.confirmed(clock()))
+    return verdict

@@ -27,6 +27,7 @@ class Described:
     superseded: bool
     redrivable: bool
     started_at: datetime
+    redriven_at: datetime | None
     stopped_at: datetime | None
     error: str
     cause: str
@@ -40,6 +41,7 @@ def describe(client: SFNClient, execution_arn: str) -> Described:
         superseded=_is_superseded(answer.get("output")),
         redrivable=answer.get("redriveStatus", "REDRIVABLE") != "NOT_REDRIVABLE",
         started_at=answer["startDate"],
+        redriven_at=answer.get("redriveDate"),
         stopped_at=answer.get("stopDate"),
         error=answer.get("error", ""),
         cause=answer.get("cause", ""),

@@ -1,4 +1,4 @@
-"""From what is to be said to what Slack takes: Block Kit, within its limits, with text from data made harmless.
+"""From what is to be said to what is posted: Slack's Block Kit within its limits and with text from data made harmless, or plain text.
 
 Limits are those of "Blocks" and "Composition objects" in Slack's Block Kit reference. Escaping follows "Formatting text for app
 surfaces": `&`, `<` and `>` are the only characters that can turn text into a link, a mention or a command.
@@ -49,9 +49,11 @@ class Step:
 class Announcement:
     """What is to be said, as plain text throughout: nothing in it is markup.
 
-    `quote` is what a program said itself, and `log` holds the last lines of its log, oldest first.
+    `kind` is for machines, which choose by it what to pass on. `quote` is what a program said itself, and `log` holds the last lines
+    of its log, oldest first.
     """
 
+    kind: str
     symbol: str
     title: str
     summary: str
@@ -72,8 +74,8 @@ class Message:
 
 
 def to_message(said: Announcement, *, maybe_repeated: bool = False) -> Message:
-    """Render an announcement; `maybe_repeated` says in the message that it may have been posted before."""
-    footnote = " · ".join(filter(None, [said.footnote, _REPEATED if maybe_repeated else ""]))
+    """Render an announcement for Slack; `maybe_repeated` says in the message that it may have been posted before."""
+    footnote = _footnote(said, maybe_repeated=maybe_repeated)
     blocks: list[dict[str, Any]] = [_header(f"{said.symbol} {said.title}"), _section(escape(said.summary, TEXT_LIMIT))]
     if said.quote:
         blocks.append(_section(f"> {escape(' '.join(said.quote.split()), TEXT_LIMIT - 2)}"))
@@ -86,10 +88,30 @@ def to_message(said: Announcement, *, maybe_repeated: bool = False) -> Message:
         blocks.append(_section("   ".join(_link(link) for link in said.links)))
     if footnote:
         blocks.append({"type": "context", "elements": [_markdown(escape(footnote, FIELD_LIMIT))]})
-    return Message(escape(_plain(said, footnote), FALLBACK_LIMIT), blocks[:BLOCKS_LIMIT])
+    plain = plain_text(said, maybe_repeated=maybe_repeated)
+    return Message(escape(plain, FALLBACK_LIMIT), blocks[:BLOCKS_LIMIT])
 
 
-_REPEATED = "this message may have been posted before: Slack did not confirm the first one"
+def plain_text(said: Announcement, *, maybe_repeated: bool = False) -> str:
+    """The whole announcement as text, line by line, nothing escaped: for channels that show text as text."""
+    lines = [f"{said.symbol} {said.title}", said.summary]
+    if said.quote:
+        lines.append(f"> {said.quote}")
+    lines += [f"{fact.label}: {fact.value}" for fact in said.facts]
+    if said.log:
+        lines += ["Last lines of the log:", *(f"  {line}" for line in said.log)]
+    for number, step in enumerate(said.steps, start=1):
+        lines.append(f"{number}. {step.text} {step.command}".rstrip())
+    lines += [f"{link.label}: {link.url}" for link in said.links]
+    footnote = _footnote(said, maybe_repeated=maybe_repeated)
+    return "\n".join([*lines, footnote] if footnote else lines)
+
+
+def _footnote(said: Announcement, *, maybe_repeated: bool) -> str:
+    return " · ".join(filter(None, [said.footnote, _REPEATED if maybe_repeated else ""]))
+
+
+_REPEATED = "this message may have been posted before: the first one was not confirmed"
 
 
 def escape(text: str, limit: int) -> str:
@@ -168,19 +190,3 @@ def _steps(steps: tuple[Step, ...]) -> str:
 def _link(link: Link) -> str:
     # A bar or an angle bracket would end the address.
     return f"<{quote(link.url, safe=':/?#[]@!$&()*+,;=%~')}|{escape(link.label, 75).replace('|', ' ')}>"
-
-
-def _plain(said: Announcement, footnote: str) -> str:
-    """The whole announcement as text, line by line."""
-    lines = [f"{said.symbol} {said.title}", said.summary]
-    if said.quote:
-        lines.append(f"> {said.quote}")
-    lines += [f"{fact.label}: {fact.value}" for fact in said.facts]
-    if said.log:
-        lines += ["Last lines of the log:", *(f"  {line}" for line in said.log)]
-    for number, step in enumerate(said.steps, start=1):
-        lines.append(f"{number}. {step.text} {step.command}".rstrip())
-    lines += [f"{link.label}: {link.url}" for link in said.links]
-    if footnote:
-        lines.append(footnote)
-    return "\n".join(lines)

@@ -8,6 +8,9 @@ STATUS_CHANGE = "Step Functions Execution Status Change"
 SUCCEEDED = "SUCCEEDED"
 ENDED = (SUCCEEDED, "FAILED", "TIMED_OUT", "ABORTED")
 
+# Where messages go.
+SLACK, TOPIC = "SLACK", "TOPIC"
+
 
 class UnknownRequest(ValueError):
     """The function was invoked with something that none of its callers sends."""
@@ -59,10 +62,14 @@ Outcome = ExecutionEnded | FileRejected | DayLate
 
 @dataclass(frozen=True)
 class MessageKey:
-    """Which message it is, in the runs table: one outcome, one key, one message."""
+    """Which message it is, in the runs table: one outcome, one key, one message to each channel."""
 
     pk: str
     sk: str
+
+    def on(self, channel: str) -> "MessageKey":
+        """The same outcome's message to a channel that keeps claims of its own; Slack, which was first, has the plain key."""
+        return self if channel == SLACK else MessageKey(self.pk, f"{self.sk}#{channel}")
 
 
 def read_request(event: dict[str, Any]) -> Outcome:

@@ -10,17 +10,21 @@ if TYPE_CHECKING:
 UNSET = ("", "unset")
 
 
+class WebhookMalformed(ValueError):
+    """The secret holds something that is no address; the message says what it must hold."""
+
+
 def webhook_url(client: SecretsManagerClient, secret_id: str) -> str | None:
     """The webhook's URL; None while nobody has set it (the deployed secret says "unset").
 
     Raises
     ------
-    ValueError
+    WebhookMalformed
         The secret holds something that is no address.
     """
     text = client.get_secret_value(SecretId=secret_id)["SecretString"].strip()
     if text in UNSET:
         return None
     if not text.startswith(("https://", "http://")):
-        raise ValueError("the webhook secret must hold the webhook's URL as plain text, or 'unset'")
+        raise WebhookMalformed("the webhook secret must hold the webhook's URL as plain text, or 'unset'")
     return text

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from announce.claims import Claim, ClaimLost
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from announce.outcomes import MessageKey
@@ -84,6 +88,20 @@ def read_run(table: str, client: DynamoDBClient, run_id: str) -> Recorded:
     items = [{name: plain(value) for name, value in item.items()} for page in pages for item in page["Items"]]
     run = next((item for item in items if item["sk"] == "RUN"), {})
     return Recorded(run, tuple(item for item in items if item["sk"].startswith("GANG#")))
+
+
+def write_cost(table: str, client: DynamoDBClient, run_id: str, cost: Mapping[str, Any]) -> None:
+    """Write down in the run's record what it cost until its end; `cost` holds JSON's types."""
+    from boto3.dynamodb.types import TypeSerializer  # noqa: PLC0415  see `read_run`
+
+    exact = json.loads(json.dumps(cost), parse_float=Decimal)
+    client.update_item(
+        TableName=table,
+        Key={"pk": {"S": f"RUN#{run_id}"}, "sk": {"S": "RUN"}},
+        UpdateExpression="SET #cost = :cost",
+        ExpressionAttributeNames={"#cost": "cost"},
+        ExpressionAttributeValues={":cost": TypeSerializer().serialize(exact)},
+    )
 
 
 def _key(key: MessageKey) -> dict[str, Any]:

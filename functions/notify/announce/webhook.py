@@ -6,12 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 
-from announce.delivery import SlackRefused, SlackSilent
+from announce.delivery import Refused, Silent
+from announce.messages import to_message
 
 if TYPE_CHECKING:
     from slack_sdk.http_retry import HttpResponse, RetryHandler
 
-    from announce.messages import Message
+    from announce.messages import Announcement
 
 # An incoming webhook answers within a second or not at all.
 TIMEOUT_SECONDS = 5
@@ -25,18 +26,19 @@ class SlackWebhook:
         self._url = url
         self._until = time.monotonic() + patience_seconds
 
-    def post(self, message: Message) -> None:
-        """Post a message.
+    def post(self, said: Announcement, *, maybe_repeated: bool) -> None:
+        """Post an announcement.
 
         Raises
         ------
-        SlackRefused
+        Refused
             Slack answered with something other than 200, or could not be reached.
-        SlackSilent
+        Silent
             The request left and no answer came.
         """
         from slack_sdk.webhook import WebhookClient  # noqa: PLC0415  a tenth of a second that a refused claim need not pay
 
+        message = to_message(said, maybe_repeated=maybe_repeated)
         client = WebhookClient(self._url, timeout=TIMEOUT_SECONDS, retry_handlers=self._retry_handlers())
         try:
             answer = client.send(text=message.text, blocks=message.blocks, unfurl_links=False)
@@ -44,11 +46,11 @@ class SlackWebhook:
                 # Slack's rules for blocks may grow narrower than ours; that must not swallow a failure's message.
                 answer = client.send(text=message.text, unfurl_links=False)
         except URLError as error:
-            raise SlackRefused(f"Slack could not be reached: {error.reason}") from error
+            raise Refused(f"Slack could not be reached: {error.reason}") from error
         except OSError as error:
-            raise SlackSilent(f"Slack did not answer: {error or type(error).__name__}") from error
+            raise Silent(f"Slack did not answer: {error or type(error).__name__}") from error
         if answer.status_code != 200:
-            raise SlackRefused(f"Slack answered {answer.status_code}: {answer.body[:200]}")
+            raise Refused(f"Slack answered {answer.status_code}: {answer.body[:200]}")
 
     def _retry_handlers(self) -> list[RetryHandler]:
         from slack_sdk.http_retry.builtin_handlers import (  # noqa: PLC0415

@@ -14,8 +14,9 @@ from postprocess.parts import read_predictions
 from postprocess.rejects import read_samples
 from postprocess.report import render
 from postprocess.source_order import VersionGone, list_versions, source_order
+from postprocess.surroundings import Surroundings, way_of_run
 from postprocess.table import DayKey, ResultTable, Written
-from postprocess.timeline import timeline
+from spotline.cost_settings import CostSettings
 from spotline.layout import (
     MANIFEST,
     analysis_prefix,
@@ -28,12 +29,10 @@ from spotline.manifests import ResultManifest
 from spotline.objects import ObjectMissing, Objects, WriteRefused, open_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
-
-    from postprocess.timeline import GangSpan
 
 METRICS, REPORT = "metrics.json", "report.html"
 # What a run's record keeps of long lists: enough for a message, far from an item's 400 KB.
@@ -42,7 +41,7 @@ DAYS_COMPARED = 7
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(CostSettings):
     """What the job is told by its environment in the cloud."""
 
     run_id: str
@@ -53,17 +52,8 @@ class Settings:
     source_version_id: str
     execution_arn: str
     intermediate_bucket: str
-    results_bucket: str
     runs_table: str
     aws_batch_job_id: str
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What the table knows beside the run's own files: the days before, and the gangs that it took. Nothing on local paths."""
-
-    drift: dict[str, Any] | None = None
-    gangs: Sequence[GangSpan] = ()
 
 
 class PublishedMeanwhile(Exception):
@@ -86,6 +76,7 @@ def postprocess_run(settings: Settings) -> tuple[dict[str, Any], Written]:
 
     config = Config(retries={"mode": "standard", "max_attempts": 8})
     table = ResultTable(settings.runs_table, boto3.client("dynamodb", config=config))
+    s3 = boto3.client("s3", config=config)
     inputs = read_inputs(
         f"s3://{settings.intermediate_bucket}/{preprocess_prefix(settings.run_id)}",
         f"s3://{settings.results_bucket}/{analysis_prefix(settings.run_id)}",
@@ -101,20 +92,20 @@ def postprocess_run(settings: Settings) -> tuple[dict[str, Any], Written]:
     day = DayKey(settings.dataset, settings.day, parse_data_key(settings.source_key).file)
     columns = columns_of(inputs.cleaned.quality, inputs.cleaned.manifest.rows_clean)
     generation = inputs.analysed.manifest.generation if inputs.analysed else 0
-    surroundings = Surroundings(
-        drift=drift_document(columns, [_earlier(item) for item in table.days_before(day, DAYS_COMPARED)]),
-        gangs=timeline(table.gangs(settings.run_id, generation)),
-    )
+    gangs = table.gangs(settings.run_id, generation)
+    way, cost = way_of_run(boto3.client("batch", config=config), s3, settings, settings.run_id, gangs)
+    drift = drift_document(columns, [_earlier(item) for item in table.days_before(day, DAYS_COMPARED)])
     output = open_objects(f"s3://{settings.results_bucket}/{postprocess_prefix(settings.run_id)}")
-    document, manifest = _publish(run, inputs, surroundings, output, f"{parent_job_id(settings.aws_batch_job_id)}/")
+    around = Surroundings(drift, way, cost)
+    document, manifest = _publish(run, inputs, around, output, f"{parent_job_id(settings.aws_batch_job_id)}/")
     kept = {
         "version_id": settings.source_version_id,
         "metrics": document["metrics"],
         "columns": {name: column.to_item() for name, column in columns.items()},
         "report": output.location(manifest.report),
     }
-    order = _order(boto3.client("s3", config=config), settings)
-    return document, table.record(settings.run_id, _result(document, manifest, output), day, order, kept)
+    recorded = {"result": _result(document, manifest, output), **({"cost": cost} if cost else {})}
+    return document, table.record(settings.run_id, recorded, day, _order(s3, settings), kept)
 
 
 def _earlier(item: Mapping[str, Any]) -> EarlierDay:
@@ -132,12 +123,12 @@ def _order(client: S3Client, settings: Settings) -> str | None:
 
 
 def _publish(
-    run: RunIdentity, inputs: Inputs, surroundings: Surroundings, output: Objects, own: str
+    run: RunIdentity, inputs: Inputs, around: Surroundings, output: Objects, own: str
 ) -> tuple[dict[str, Any], ResultManifest]:
     """Write metrics and report under `own`, then the manifest that names them, unless somebody else did meanwhile."""
     before = _etag(output)
     predictions = read_predictions(inputs.analysed) if inputs.analysed else None
-    document = build_metrics(run, inputs, predictions, surroundings.drift, surroundings.gangs)
+    document = build_metrics(run, inputs, predictions, around)
     output.write(
         f"{own}{METRICS}", json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     )

@@ -13,14 +13,12 @@ from postprocess import scores
 from postprocess.parts import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     import numpy.typing as npt
 
     from postprocess.inputs import Analysed, Inputs
     from postprocess.parts import Predictions
-    from postprocess.timeline import GangSpan
+    from postprocess.surroundings import Surroundings
 
 SCHEMA = "spotline/metrics/1"
 MOST_FEATURES = 30
@@ -42,8 +40,7 @@ def build_metrics(
     run: RunIdentity,
     inputs: Inputs,
     predictions: Predictions | None,
-    drift: dict[str, Any] | None = None,
-    gangs: Sequence[GangSpan] = (),
+    around: Surroundings,
 ) -> dict[str, Any]:
     """Merge everything into the document that becomes `metrics.json`; it holds JSON's types only, and no NaN."""
     clean = inputs.cleaned.manifest
@@ -67,8 +64,9 @@ def build_metrics(
             {"code": reason["code"], "field": reason["field"], "rows": reason["rows"]}
             for reason in inputs.cleaned.quality["rejected"]
         ],
-        "gangs": [asdict(gang) for gang in gangs],
-        "drift": drift,
+        "timeline": [asdict(leg) for leg in around.timeline],
+        "cost": around.cost,
+        "drift": around.drift,
         "surprising": [asdict(row) for row in predictions.surprising] if predictions else [],
     }
 

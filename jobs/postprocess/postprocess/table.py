@@ -1,7 +1,7 @@
 """The edge to the runs table: a run's result and its day's metrics, in one transaction.
 
-`RUN#<run id>` / `RUN` gets the attribute `result`; `DAY#<dataset>#<YYYYMMDD>` / `FILE#<file>` holds the metrics of the newest
-version of that file that was processed.
+`RUN#<run id>` / `RUN` gets the attributes `result` and `cost`; `DAY#<dataset>#<YYYYMMDD>` / `FILE#<file>` holds the metrics of the
+newest version of that file that was processed.
 """
 
 from __future__ import annotations
@@ -53,26 +53,28 @@ class ResultTable:
         self._client = client
 
     def record(
-        self, run_id: str, result: Mapping[str, Any], day: DayKey, order: str | None, metrics: Mapping[str, Any]
+        self, run_id: str, recorded: Mapping[str, Any], day: DayKey, order: str | None, metrics: Mapping[str, Any]
     ) -> Written:
         """Write the run's result and, unless a newer version of the file was there first, the day's metrics.
 
         Parameters
         ----------
-        result
-            The run record's `result`.
+        recorded
+            The run record's attributes of the result: `result`, and `cost` if it is known.
         order
             The source order of the file's version; None when the version is gone, which leaves the day as it is.
         metrics
             The attributes of the day's item beside its key and order.
         """
+        # With these two the record is in the index of a day's runs, also when no look has noted its execution yet.
+        attributes = {"run_id": run_id, "run_day": day.day, "dataset": day.dataset, **recorded}
         of_run = {
             "Update": {
                 "TableName": self._name,
                 "Key": {"pk": {"S": f"RUN#{run_id}"}, "sk": {"S": "RUN"}},
-                "UpdateExpression": "SET #result = :result",
-                "ExpressionAttributeNames": {"#result": "result"},
-                "ExpressionAttributeValues": {":result": attribute(result)},
+                "UpdateExpression": f"SET {', '.join(f'#{name} = :{name}' for name in attributes)}",
+                "ExpressionAttributeNames": {f"#{name}": name for name in attributes},
+                "ExpressionAttributeValues": {f":{name}": attribute(value) for name, value in attributes.items()},
             }
         }
         if order is None:

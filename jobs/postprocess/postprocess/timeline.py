@@ -1,4 +1,4 @@
-"""How a run came about: its gangs one after the other, where each ran, for how long, and how it ended. Pure."""
+"""How a run came about: what it waited for, what ran where and for how long, and how each part ended. Pure."""
 
 from __future__ import annotations
 
@@ -6,44 +6,137 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from spotline.strays import Stage
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from spotline.usage import Attempt, JobUse
 
 SUCCEEDED = "SUCCEEDED"
+RECLAIMED = "RECLAIMED"
+"""How an attempt ended whose host was taken, and that Batch repeated by itself."""
 
 
 @dataclass(frozen=True)
-class GangSpan:
-    """One gang from its launch to its end, in seconds since the first gang was launched.
+class Leg:
+    """One part of a run's way: a gang, or one attempt of another job. Times are seconds since the run's first job was submitted.
 
-    `outcome` is `SUCCEEDED`, a typed error, or None while the gang's end has not been seen yet.
+    It waited from `waited_from` until `started`, which is when the last member of a gang started, and ran until `ended`; either is
+    None when that did not happen (yet). `market` is None for what never ran and is no gang. `outcome` is `SUCCEEDED`, `RECLAIMED`,
+    a typed error, `FAILED`, or None while the end has not been seen.
     """
 
+    stage: str
     generation: int
-    market: str
+    attempt: int
+    market: str | None
     job_id: str | None
-    start: float
-    end: float | None
+    waited_from: float
+    started: float | None
+    ended: float | None
     outcome: str | None
 
 
-def timeline(gangs: Sequence[Mapping[str, Any]]) -> list[GangSpan]:
-    """Read the gangs' records, oldest first."""
-    if not gangs:
+def timeline(uses: Sequence[JobUse], gangs: Sequence[Mapping[str, Any]]) -> list[Leg]:
+    """The legs of a run, in the order in which they began to wait.
+
+    Parameters
+    ----------
+    uses
+        What the run's jobs used.
+    gangs
+        The records of its gangs: a gang waits from its launch on, which is before its job is submitted, and one that was refused
+        has no job at all.
+    """
+    records = {int(gang["generation"]): gang for gang in gangs}
+    legs = [leg for use in uses for leg in _legs(use, records.get(use.generation, {}))]
+    with_job = {use.generation for use in uses}
+    legs += [_without_job(record) for generation, record in records.items() if generation not in with_job]
+    if not legs:
         return []
-    origin = datetime.fromisoformat(gangs[0]["launched_at"])
+    origin = min(leg.waited_from for leg in legs)
+    return sorted((_since(leg, origin) for leg in legs), key=lambda leg: (leg.waited_from, leg.attempt))
 
-    def since(moment: str | None) -> float | None:
-        return None if moment is None else round((datetime.fromisoformat(moment) - origin).total_seconds(), 3)
 
-    return [
-        GangSpan(
-            generation=gang["generation"],
-            market=gang["market"],
-            job_id=gang.get("job_id"),
-            start=since(gang["launched_at"]) or 0.0,
-            end=since(gang.get("closed_at")),
-            outcome=gang.get("outcome"),
+def _legs(use: JobUse, record: Mapping[str, Any]) -> Iterator[Leg]:
+    if use.stage is Stage.ANALYSIS:
+        yield _gang(use, record)
+        return
+    attempts = list(use.attempts)
+    waited_from = use.submitted
+    for number, attempt in enumerate(attempts, start=1):
+        last = number == len(attempts)
+        outcome = RECLAIMED if attempt.reclaimed else use.outcome if last else "FAILED"
+        yield Leg(
+            stage=use.stage.value,
+            generation=0,
+            attempt=number,
+            market=attempt.market.value,
+            job_id=use.job_id,
+            waited_from=waited_from,
+            started=attempt.started,
+            ended=attempt.ended,
+            outcome=outcome,
         )
-        for gang in gangs
-    ]
+        waited_from = attempt.ended or waited_from
+    if not attempts:
+        yield Leg(use.stage.value, 0, 1, None, use.job_id, use.submitted, None, None, use.outcome)
+
+
+def _gang(use: JobUse, record: Mapping[str, Any]) -> Leg:
+    firsts = [member[0].started for member in use.members if member]
+    ends = [_end(member) for member in use.members if member]
+    complete = len(firsts) == len(use.members) > 0
+    over = [end for end in ends if end is not None]
+    return Leg(
+        stage=use.stage.value,
+        generation=use.generation,
+        attempt=1,
+        market=record.get("market") or next((attempt.market.value for attempt in use.attempts), None),
+        job_id=use.job_id,
+        waited_from=_moment(record.get("launched_at")) or use.submitted,
+        started=max(firsts) if complete else None,
+        ended=(max(over) if over else _moment(record.get("closed_at"))) if len(over) == len(ends) else None,
+        outcome=record.get("outcome") or use.outcome,
+    )
+
+
+def _end(member: Iterable[Attempt]) -> float | None:
+    return list(member)[-1].ended
+
+
+def _without_job(record: Mapping[str, Any]) -> Leg:
+    """A gang that was refused, or whose job Batch no longer knows."""
+    return Leg(
+        stage=Stage.ANALYSIS.value,
+        generation=int(record["generation"]),
+        attempt=1,
+        market=record["market"],
+        job_id=record.get("job_id"),
+        waited_from=_moment(record["launched_at"]) or 0.0,
+        started=None,
+        ended=_moment(record.get("closed_at")),
+        outcome=record.get("outcome"),
+    )
+
+
+def _moment(text: str | None) -> float | None:
+    return None if text is None else datetime.fromisoformat(text).timestamp()
+
+
+def _since(leg: Leg, origin: float) -> Leg:
+    def since(moment: float | None) -> float | None:
+        return None if moment is None else round(moment - origin, 3)
+
+    return Leg(
+        leg.stage,
+        leg.generation,
+        leg.attempt,
+        leg.market,
+        leg.job_id,
+        round(leg.waited_from - origin, 3),
+        since(leg.started),
+        since(leg.ended),
+        leg.outcome,
+    )

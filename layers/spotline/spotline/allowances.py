@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 from spotline.runs import Market
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from spotline.gangs import Gang
@@ -94,7 +96,7 @@ class Allowances:
         try:
             self._client.update_item(
                 TableName=self._table,
-                Key=_day_key(gang),
+                Key=_day_key(gang.launched_at),
                 UpdateExpression="SET #gang = :seconds, expires_at = :later ADD spent :seconds",
                 ConditionExpression="attribute_not_exists(#gang) AND (attribute_not_exists(spent) OR spent <= :room)",
                 ExpressionAttributeNames={"#gang": gang.name},
@@ -113,14 +115,14 @@ class Allowances:
         """Put what the gang really used in the place of what it reserved. What was given back whole stays given back."""
         if gang.market is Market.SPOT:
             return
-        reserved = int(self._read(_day_key(gang)).get(gang.name, {}).get("N", "0"))
+        reserved = int(self._read(_day_key(gang.launched_at)).get(gang.name, {}).get("N", "0"))
         seconds = int(used.total_seconds())
         if not reserved or seconds == reserved:
             return
         try:
             self._client.update_item(
                 TableName=self._table,
-                Key=_day_key(gang),
+                Key=_day_key(gang.launched_at),
                 UpdateExpression="SET #gang = :used ADD spent :more",
                 ConditionExpression="#gang = :reserved",
                 ExpressionAttributeNames={"#gang": gang.name},
@@ -133,6 +135,10 @@ class Allowances:
         except self._client.exceptions.ConditionalCheckFailedException:
             return
 
+    def spent(self, day: datetime) -> timedelta:
+        """What gangs have used of the day's (UTC) On-Demand hours, and what those that run have reserved."""
+        return timedelta(seconds=int(self._read(_day_key(day)).get("spent", {}).get("N", "0")))
+
     def _read(self, key: dict[str, Any]) -> dict[str, Any]:
         return self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
 
@@ -141,5 +147,5 @@ def _slots_key(market: Market) -> dict[str, Any]:
     return {"pk": {"S": "SLOTS"}, "sk": {"S": market.value}}
 
 
-def _day_key(gang: Gang) -> dict[str, Any]:
-    return {"pk": {"S": f"BUDGET#{gang.launched_at:%Y%m%d}"}, "sk": {"S": Market.ON_DEMAND.value}}
+def _day_key(day: datetime) -> dict[str, Any]:
+    return {"pk": {"S": f"BUDGET#{day:%Y%m%d}"}, "sk": {"S": Market.ON_DEMAND.value}}

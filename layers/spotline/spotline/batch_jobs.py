@@ -86,17 +86,32 @@ def describe_gang(client: BatchClient, job_id: str) -> tuple[Job | None, list[Jo
     if not described:
         return None, []
     job: Job = described[0]
+    return job, _members(client, job)
+
+
+def jobs_of_run(client: BatchClient, queues: Iterable[str], run_id: str) -> list[tuple[Job, list[Job]]]:
+    """Every job of a run that Batch still knows, of every stage and attempt, each with its members if it is a gang.
+
+    Batch keeps ended jobs for at least seven days ("Job states", Batch user guide).
+    """
+    ids = [job["jobId"] for queue in queues for job in _listed(client, queue, f"{run_id}-*")]
+    ours = [job for job in _described(client, ids) if (job.get("tags") or {}).get("spotline:run-id") == run_id]
+    return [(job, _members(client, job)) for job in sorted(ours, key=lambda job: (job["createdAt"], job["jobId"]))]
+
+
+def _members(client: BatchClient, job: Job) -> list[Job]:
+    """The members of a gang's job, in order; none of a job that is no gang. See `describe_gang`."""
     if "arrayProperties" in job and job["arrayProperties"].get("size"):
-        ids = [f"{job_id}:{index}" for index in range(job["arrayProperties"]["size"])]
+        ids = [f"{job['jobId']}:{index}" for index in range(job["arrayProperties"]["size"])]
     elif "nodeProperties" in job and job["nodeProperties"].get("numNodes"):
-        ids = [f"{job_id}#{index}" for index in range(job["nodeProperties"]["numNodes"])]
+        ids = [f"{job['jobId']}#{index}" for index in range(job["nodeProperties"]["numNodes"])]
     else:
-        return job, []
+        return []
     found = {member["jobId"]: member for member in _described(client, ids)}
     members = [found.get(member_id, {}) for member_id in ids]
     while members and not members[-1]:
         members.pop()
-    return job, members
+    return members
 
 
 def job_of_gang(client: BatchClient, gang: Gang, queue: str) -> str | None:
@@ -140,9 +155,20 @@ def _our_job(job: Job) -> OurJob | None:
             execution_arn=tags["spotline:execution-arn"],
             created_at=datetime.fromtimestamp(job["createdAt"] / 1000, UTC),
             generation=int(tags.get("spotline:generation", 0)),
+            queue=job["jobQueue"],
+            waiting_since=_waiting_since(job),
         )
     except (KeyError, ValueError):
         return None
+
+
+def _waiting_since(job: Job) -> datetime | None:
+    """When a job began to wait in RUNNABLE: at its submission, or when its last attempt ended. An array is PENDING meanwhile."""
+    members = (job.get("arrayProperties") or {}).get("statusSummary") or {}
+    if job["status"] != "RUNNABLE" and not members.get("RUNNABLE"):
+        return None
+    ends = [attempt["stoppedAt"] for attempt in job.get("attempts", ()) if "stoppedAt" in attempt]
+    return datetime.fromtimestamp(max([job["createdAt"], *ends]) / 1000, UTC)
 
 
 def _listed(client: BatchClient, queue: str, job_name: str) -> list[Any]:

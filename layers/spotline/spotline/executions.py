@@ -30,6 +30,8 @@ class Execution:
     error: str = ""
     cause: str = ""
     input: str = ""
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
 
     @property
     def runs(self) -> bool:
@@ -54,6 +56,8 @@ def describe_run(client: SFNClient, arn: str) -> Execution:
         error=answer.get("error", ""),
         cause=answer.get("cause", ""),
         input=answer.get("input", ""),
+        started_at=answer.get("startDate"),
+        stopped_at=answer.get("stopDate"),
     )
 
 

@@ -21,6 +21,7 @@ Job = Mapping[str, Any]
 TERMINATED_BY_US = "Spotline: "
 WAITED_TOO_LONG = f"{TERMINATED_BY_US}no capacity within the longest wait"
 GANG_ENDED = f"{TERMINATED_BY_US}the gang cannot complete"
+GIVES_WAY = f"{TERMINATED_BY_US}a backfill's gang gives its slot to the day's work"
 FENCED_OFF = f"{TERMINATED_BY_US}a newer gang of the run took over"
 NOT_RUNNING = f"{TERMINATED_BY_US}its execution no longer runs"
 NOT_AWAITED = f"{TERMINATED_BY_US}no Task waits for it"
@@ -35,6 +36,7 @@ _REASONS_OF_BATCH = (
     "Task failed",
 )
 _KILLED = (137, 143)  # SIGKILL and SIGTERM as a shell reports them
+_MARKET_NAMES = {Market.SPOT: "Spot", Market.ON_DEMAND: "On-Demand", None: "On-Demand or Spot"}
 
 
 class ErrorName(StrEnum):
@@ -82,11 +84,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class _Ended:
-    """One container that ended: a member of a gang, or the only one of a job."""
+    """One container that ended: a member of a gang, or the only one of a job; or a gang's job as a whole."""
 
     job: Job
     member: int | None
     noticed: bool
+    of_gang: bool
 
     @property
     def status_reason(self) -> str:
@@ -140,15 +143,18 @@ def _timed_out(end: _Ended) -> bool:
 
 def _program_failed(end: _Ended) -> bool:
     code = end.exit_code
-    return code is not None and code not in (ExitCode.DONE, ExitCode.TRY_AGAIN, ExitCode.GANG_NOT_FORMED, *_KILLED)
+    if code is None or _gang_not_formed(end):
+        return False
+    return code not in (ExitCode.DONE, ExitCode.TRY_AGAIN, *_KILLED)
+
+
+def _gang_not_formed(end: _Ended) -> bool:
+    """Whether a member waited for the others in vain: where there is no gang, 76 is a program's own exit code like any other."""
+    return end.of_gang and end.exit_code == ExitCode.GANG_NOT_FORMED
 
 
 def _no_capacity(end: _Ended) -> bool:
-    return (
-        "CAPACITY:" in end.status_reason
-        or end.status_reason == WAITED_TOO_LONG
-        or end.exit_code == ExitCode.GANG_NOT_FORMED
-    )
+    return "CAPACITY:" in end.status_reason or end.status_reason == WAITED_TOO_LONG or _gang_not_formed(end)
 
 
 def _terminated(end: _Ended) -> bool:
@@ -219,17 +225,20 @@ def classify(
         The described members in order: an array's children (`id:n`) or a multi-node job's nodes (`id#n`). Empty for a
         container job.
     market
-        Where the gang ran; None for a container job.
+        Where the gang ran; None for a container job, whose queue tries both markets: it lacks capacity only when On-Demand has
+        none, and is named after that.
     noticed
         Members that wrote a Spot notice beside the checkpoint: that counts whatever AWS's own reason is, unless the reason of
         the member or of the whole job is a stop that somebody asked for, or a timeout.
     """
     job_id = str(job.get("jobId", ""))
-    whole = _Ended(job, None, noticed=False)
+    whole = _Ended(job, None, noticed=False, of_gang=market is not None)
     believed = () if _stopped(whole) else noticed
-    ends = [_Ended(member, index, index in believed) for index, member in enumerate(members) if member]
+    ends = [_Ended(member, index, index in believed, of_gang=True) for index, member in enumerate(members) if member]
     ends = [end for end in ends if end.failed or end.noticed]
     ends.append(whole)
+    if any(end.status_reason == GIVES_WAY for end in ends):
+        return _failure(ErrorName.SPOT_INTERRUPTED, "The gang gave its slot to the day's work", whole, job_id, market)
     by_others = [end for end in ends if not end.ended_by_us or end.noticed]
     for rule in _RULES:
         for end in ends if rule.error is ErrorName.SPOT_NO_CAPACITY else by_others:
@@ -251,18 +260,16 @@ def _most_telling(ends: Sequence[_Ended]) -> _Ended:
 
 def _failure(error: ErrorName, sentence: str, end: _Ended, job_id: str, market: Market | None) -> Failure:
     reason = end.container_reason or end.status_reason
-    if market is Market.ON_DEMAND:
-        # There is nothing to fall back to: no capacity has a name of its own, and a host that went away was not reclaimed.
-        error = {
-            ErrorName.SPOT_NO_CAPACITY: ErrorName.ON_DEMAND_NO_CAPACITY,
-            ErrorName.SPOT_INTERRUPTED: ErrorName.GANG_MEMBER_LOST,
-        }.get(error, error)
+    if market is not Market.SPOT and error is ErrorName.SPOT_NO_CAPACITY:
+        error = ErrorName.ON_DEMAND_NO_CAPACITY  # there is nothing to fall back to
+    if market is Market.ON_DEMAND and error is ErrorName.SPOT_INTERRUPTED:
+        error = ErrorName.GANG_MEMBER_LOST  # a host that went away there was not reclaimed
         sentence = sentence.replace("The Spot instance of {who} was reclaimed", "The instance of {who} went away")
     text = sentence.format(
         who="the job" if end.member is None else f"member {end.member}",
         detail=reason or f"exit code {end.exit_code}",
         exit_code=end.exit_code,
-        market="On-Demand" if market is Market.ON_DEMAND else "Spot",
+        market=_MARKET_NAMES[market],
     )
     return Failure(
         error=error,

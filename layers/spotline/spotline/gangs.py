@@ -4,7 +4,7 @@ Nothing is decided from what an event says. An event, of Batch, of Step Function
 lost, late, doubled or reordered one costs time and nothing else.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from spotline.failures import (
     Job,
     classify,
 )
-from spotline.runs import Market
+from spotline.runs import Market, Priority
 
 SETTLING = timedelta(minutes=10)
 """How long the other members may take to leave by themselves once one has failed."""
@@ -39,7 +39,7 @@ _NOT_YET_STARTING = ("SUBMITTED", "PENDING", "RUNNABLE")
 class Gang:
     """One gang of a run, as it is recorded.
 
-    `launched_at` is when its Task asked for it. `submitting_at` is when somebody last set about submitting its job, None while it
+    `priority` is its run's. `launched_at` is when its Task asked for it. `submitting_at` is when somebody last set about submitting its job, None while it
     waits for a slot. `job_id` is None until the submitted job was written down.
     """
 
@@ -51,6 +51,7 @@ class Gang:
     launched_at: datetime
     submitting_at: datetime | None = None
     job_id: str | None = None
+    priority: Priority = Priority.DAILY
 
     @property
     def name(self) -> str:
@@ -199,3 +200,16 @@ def _waits_too_long(job: Job, sight: Sight, longest_wait: timedelta) -> bool:
     if sight.now.timestamp() - job["createdAt"] / 1000 <= longest_wait.total_seconds():
         return False
     return any(part.get("status") in _NOT_YET_STARTING for part in (sight.members or (job,)))
+
+
+def to_give_way(open_gangs: Iterable[Gang], holders: Collection[str]) -> Gang | None:
+    """The backfill's gang that ends to make room for the day's work: of those that hold a slot and run, the one with least done.
+
+    Its Task is told `Spot.Interrupted`, waits, and goes on from the checkpoint: what it loses is what a reclaim would cost.
+    """
+    running = [
+        gang
+        for gang in open_gangs
+        if gang.priority is Priority.BACKFILL and gang.job_id is not None and gang.name in holders
+    ]
+    return max(running, key=lambda gang: (gang.launched_at, gang.name), default=None)

@@ -11,6 +11,7 @@ from spotline.allowances import Limits
 from spotline.batch_jobs import GangPlaces, submit_gang
 from spotline.executions import answer_failure, describe_run
 from spotline.failures import FENCED_OFF, NOT_AWAITED, NOT_RUNNING, ErrorName, Failure
+from spotline.metrics import Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from spotline.clients import Clients
     from spotline.gangs import Gang
     from spotline.run_table import RunTable
+    from spotline.runs import Market
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class Launched(StrEnum):
     STOPPED = "submitted, and terminated again: nobody waits for it"
     EXHAUSTED = "refused: the day's On-Demand gang hours are spent"
     REFUSED = "refused by Batch"
+
+
+def gang_launched(market: Market) -> Measurement:
+    """One more gang, for the dashboard."""
+    return Measurement("GangLaunched", 1, dimensions={"Market": market.value})
 
 
 def utc_now() -> datetime:

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from datetime import date
 
 DATA_PREFIX = "data/"
+CONTRACTS_PREFIX = "contracts/"
 DEFAULT_DATASET = "default"
 MANIFEST = "manifest.json"
+# In the ingest bucket: prices to estimate costs with, for who will not go by the shipped ones (`spotline.prices`).
+PRICES = "prices.json"
 
 # Relative to a run's analysis prefix: these belong to the run, not to one gang, so that Spot, On-Demand and a redrive share them.
 CHECKPOINTS = "checkpoints/"
 POINTER = "checkpoints/pointer.json"
 
+DATASET_RULE = "must begin with a lower-case letter and hold at most 31 of a-z, 0-9, '-' and '_'"
 _DATASET = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 _DAY = re.compile(r"[0-9]{8}")
 _FILE = re.compile(r".+\.csv(\.gz|\.zst)?", re.IGNORECASE | re.DOTALL)
@@ -59,18 +63,22 @@ def parse_data_key(key: str) -> DataKey:
     if not key.startswith(DATA_PREFIX) or len(parts) != 3:
         raise MalformedKey(f"{key!r} is not data/<dataset>/YYYYMMDD/<file> or data/YYYYMMDD/<file>")
     dataset, day, file = parts
-    if not _DATASET.fullmatch(dataset):
-        raise MalformedKey(
-            f"{key!r}: the dataset {dataset!r} must begin with a lower-case letter and hold at most 31 of a-z, 0-9, '-' and '_'"
-        )
-    if not _is_day(day):
+    if not is_dataset(dataset):
+        raise MalformedKey(f"{key!r}: the dataset {dataset!r} {DATASET_RULE}")
+    if not is_day(day):
         raise MalformedKey(f"{key!r}: {day!r} is not a day, which is written YYYYMMDD")
     if not _FILE.fullmatch(file):
         raise MalformedKey(f"{key!r}: {file!r} is not a .csv, .csv.gz or .csv.zst file")
     return DataKey(dataset, day, file)
 
 
-def _is_day(text: str) -> bool:
+def is_dataset(text: str) -> bool:
+    """Whether a dataset may be called so: see `DATASET_RULE`."""
+    return _DATASET.fullmatch(text) is not None
+
+
+def is_day(text: str) -> bool:
+    """Whether a text is a day of the calendar, written YYYYMMDD."""
     if not _DAY.fullmatch(text):
         return False
     try:
@@ -80,9 +88,25 @@ def _is_day(text: str) -> bool:
     return True
 
 
+def day_prefixes(dataset: str, day: str) -> tuple[str, ...]:
+    """Where a dataset's files of a day may lie in the ingest bucket, in the order of keys.
+
+    >>> day_prefixes("flights", "20130209"), day_prefixes("default", "20130209")
+    (('data/flights/20130209/',), ('data/20130209/', 'data/default/20130209/'))
+    """
+    named = f"{DATA_PREFIX}{dataset}/{day}/"
+    return (f"{DATA_PREFIX}{day}/", named) if dataset == DEFAULT_DATASET else (named,)
+
+
 def contract_key(dataset: str) -> str:
     """Where a dataset's contract lies in the ingest bucket."""
-    return f"contracts/{dataset}.json"
+    return f"{CONTRACTS_PREFIX}{dataset}.json"
+
+
+def contract_dataset(key: str) -> str | None:
+    """Whose contract lies at a key; None when no contract does."""
+    dataset = key.removeprefix(CONTRACTS_PREFIX).removesuffix(".json")
+    return dataset if is_dataset(dataset) and key == contract_key(dataset) else None
 
 
 def run_prefix(run_id: str) -> str:

@@ -77,7 +77,8 @@ class CleanManifest(_Manifest):
     """What preprocess leaves.
 
     `source` says what was read: on AWS `bucket`, `key`, `version_id`, `etag`; on the command line `path`. `contract` and
-    `quality` are paths. `analyse` is whether there is anything for a gang: clean rows, and a target in the contract.
+    `quality` are paths, and so is `cleaned`, of the clean rows as CSV if they were asked for. `analyse` is whether there is anything
+    for a gang: clean rows, and a target in the contract.
     """
 
     SCHEMA: ClassVar[str] = "spotline/clean/1"
@@ -92,6 +93,7 @@ class CleanManifest(_Manifest):
     contract: str
     quality: str
     analyse: bool
+    cleaned: str | None = None
 
     @classmethod
     def _build(cls, document: dict[str, Any]) -> Self:

@@ -36,6 +36,8 @@ class Unconditional(Enum):
 
 
 ALWAYS = Unconditional.ALWAYS
+TEMPORARY_TAG = ("spotline", "temporary")
+"""Key and value of the tag that the results bucket's lifecycle goes by (template.yaml): prefixes there are the runs'."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,13 @@ class Objects(Protocol):
         *,
         if_etag: str | Unconditional | None = ALWAYS,
         metadata: Mapping[str, str] | None = None,
+        temporary: bool = False,
     ) -> str:
         """Write one object and return its tag.
 
         `if_etag` is the tag that must still lie there, None when nothing may lie there, `ALWAYS` (the default) for either.
-        Raises `WriteRefused` when the condition does not hold. `metadata` is S3's user metadata (lost in a folder).
+        Raises `WriteRefused` when the condition does not hold. `metadata` is S3's user metadata (lost in a folder). A `temporary`
+        object carries the tag by which the bucket's lifecycle removes it, once no execution can be redriven any more.
         """
 
     def keys(self, prefix: str = "") -> Iterator[str]:
@@ -114,6 +118,7 @@ class LocalObjects:
         *,
         if_etag: str | Unconditional | None = ALWAYS,
         metadata: Mapping[str, str] | None = None,  # noqa: ARG002  a file has none
+        temporary: bool = False,  # noqa: ARG002  nor does anything remove it
     ) -> str:
         """See `Objects.write`. The file appears whole or not at all."""
         path = self._root / key
@@ -178,6 +183,7 @@ class S3Objects:
         *,
         if_etag: str | Unconditional | None = ALWAYS,
         metadata: Mapping[str, str] | None = None,
+        temporary: bool = False,
     ) -> str:
         """See `Objects.write`.
 
@@ -190,9 +196,15 @@ class S3Objects:
             condition = {"IfNoneMatch": "*"}
         elif isinstance(if_etag, str):
             condition = {"IfMatch": if_etag}
+        tagged: dict[str, Any] = {"Tagging": "=".join(TEMPORARY_TAG)} if temporary else {}
         try:
             answer = self._client.put_object(
-                Bucket=self._bucket, Key=self._prefix + key, Body=body, Metadata=dict(metadata or {}), **condition
+                Bucket=self._bucket,
+                Key=self._prefix + key,
+                Body=body,
+                Metadata=dict(metadata or {}),
+                **tagged,
+                **condition,
             )
         except self._client.exceptions.ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")

@@ -2,15 +2,17 @@
 
 One table. A run's record is a cache of what DescribeExecution and DescribeJobs say; only the generation, which fences gangs
 off, is true here first. Items of one run share a partition: `RUN#<run id>` with sort key `RUN`, `GANG#<generation>` and others.
+Keys, indexes and what may be asked of them stand in docs/results.md.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import uuid
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from spotline.gangs import SUBMITTING, Gang
-from spotline.runs import Market
+from spotline.runs import Market, Priority, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 
 OPEN_GANGS_INDEX = "open-gangs"
 _OPEN = "yes"
+FAILED_RUNS_INDEX = "failed-runs"
+_FAILED = "yes"
+RUNS_OF_A_DAY_INDEX = "runs-of-a-day"
+
+GANG_KEPT = timedelta(days=90)
+"""How long a closed gang's record stays: an execution can be redriven for 14 days, and then nobody asks for its gangs."""
 
 
 class RunTable:
@@ -51,23 +59,28 @@ class RunTable:
     def note_execution(
         self, run_id: str, execution: Execution, failure: tuple[str, str] | None, seen_at: datetime
     ) -> None:
-        """Write down how the run's execution stands: its status, and error and sentence of the failure that ended it.
+        """Write down how the run's execution stands: its status and times, what it is about, and the failure that ended it.
 
-        A look that saw it earlier than what is noted already changes nothing, whichever writes last.
+        `failure` is error and sentence. The attribute `failed_run`, which the index of failed runs goes by, is there only while the
+        run stands as failed, timed out or stopped. A look that saw it earlier than what is noted already changes nothing, whichever
+        writes last.
         """
-        facts = {"execution_arn": execution.arn, "status": execution.status, "seen_at": seen_at.isoformat()}
-        if failure is not None:
-            facts |= {"failure": failure[0], "failure_sentence": failure[1]}
+        facts = {
+            "execution_arn": execution.arn,
+            "status": execution.status,
+            "seen_at": seen_at.isoformat(),
+            **_identity(execution),
+            **({"failure": failure[0], "failure_sentence": failure[1], "failed_run": _FAILED} if failure else {}),
+        }
+        stale = {"failure", "failure_sentence", "failed_run", "stopped_at"} - facts.keys()
         names, values, sets = _assignments(facts)
-        expression = f"SET {', '.join(sets)}"
-        if failure is None:
-            names |= {"#failure": "failure", "#failure_sentence": "failure_sentence"}
-            expression += " REMOVE #failure, #failure_sentence"
+        names |= {f"#{name}": name for name in stale}
+        removed = f" REMOVE {', '.join(f'#{name}' for name in sorted(stale))}" if stale else ""
         try:
             self._client.update_item(
                 TableName=self._name,
                 Key=_run_key(run_id),
-                UpdateExpression=expression,
+                UpdateExpression=f"SET {', '.join(sets)}{removed}",
                 ConditionExpression="attribute_not_exists(#seen_at) OR #seen_at <= :seen_at",
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=values,
@@ -85,6 +98,7 @@ class RunTable:
                 "run_id": {"S": gang.run_id},
                 "generation": {"N": str(gang.generation)},
                 "market": {"S": gang.market.value},
+                "priority": {"S": gang.priority.value},
                 "task_token": {"S": gang.task_token},
                 "execution_arn": {"S": gang.execution_arn},
                 "launched_at": {"S": gang.launched_at.isoformat()},
@@ -95,14 +109,19 @@ class RunTable:
         """Claim the right to submit an open gang's job; False when it is closed, submitted, or being submitted by somebody else.
 
         SubmitJob has no token that would make it idempotent, so two who both see a gang without a job must not both submit it.
-        A claim lapses after `SUBMITTING`, because its holder may have died.
+        A claim lapses after `SUBMITTING`, because its holder may have died. It bears a name of its own, so that a write whose answer
+        was lost, and which the SDK therefore repeats, does not find its own claim in its way.
         """
         return self._update_gang(
             gang,
-            "SET submitting_at = :now",
-            {":now": {"S": now.isoformat()}, ":lapsed": {"S": (now - SUBMITTING).isoformat()}},
+            "SET submitting_at = :now, submitting_by = :me",
+            {
+                ":now": {"S": now.isoformat()},
+                ":lapsed": {"S": (now - SUBMITTING).isoformat()},
+                ":me": {"S": str(uuid.uuid4())},
+            },
             "attribute_exists(open_gang) AND attribute_not_exists(job_id)"
-            " AND (attribute_not_exists(submitting_at) OR submitting_at <= :lapsed)",
+            " AND (attribute_not_exists(submitting_at) OR submitting_at <= :lapsed OR submitting_by = :me)",
         )
 
     def record_job(self, gang: Gang, job_id: str) -> bool:
@@ -116,10 +135,15 @@ class RunTable:
 
     def close_gang(self, gang: Gang, outcome: str) -> None:
         """Nothing is left to do about a gang: take it out of the index of open ones. The first outcome stands."""
+        now = datetime.now(UTC)
         self._update_gang(
             gang,
-            "SET outcome = :outcome, closed_at = :now REMOVE open_gang, task_token",
-            {":outcome": {"S": outcome}, ":now": {"S": datetime.now(UTC).isoformat()}},
+            "SET outcome = :outcome, closed_at = :now, expires_at = :later REMOVE open_gang, task_token",
+            {
+                ":outcome": {"S": outcome},
+                ":now": {"S": now.isoformat()},
+                ":later": {"N": str(int((now + GANG_KEPT).timestamp()))},
+            },
             "attribute_exists(open_gang)",
         )
 
@@ -164,6 +188,25 @@ class RunTable:
         return True
 
 
+def _identity(execution: Execution) -> dict[str, str]:
+    """What the run is about, from its execution's input, and when it ran. An input that is none of ours tells nothing."""
+    times = {"started_at": execution.started_at, "stopped_at": execution.stopped_at}
+    told = {name: time.astimezone(UTC).isoformat() for name, time in times.items() if time is not None}
+    try:
+        run = Run.from_input(execution.input)
+    except (ValueError, KeyError, TypeError):
+        return told
+    return {
+        **told,
+        "run_id": run.run_id,
+        "run_day": run.day,
+        "dataset": run.dataset,
+        "day": run.day,
+        "key": run.source.key,
+        "version_id": run.source.version_id,
+    }
+
+
 def _assignments(attributes: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any], list[str]]:
     names = {f"#{name}": name for name in attributes}
     values = {f":{name}": {"S": value} for name, value in attributes.items()}
@@ -188,4 +231,5 @@ def _gang(item: Mapping[str, Any]) -> Gang:
         launched_at=datetime.fromisoformat(item["launched_at"]["S"]),
         submitting_at=datetime.fromisoformat(item["submitting_at"]["S"]) if "submitting_at" in item else None,
         job_id=item.get("job_id", {}).get("S"),
+        priority=Priority(item.get("priority", {}).get("S", Priority.DAILY)),
     )

@@ -24,6 +24,13 @@ class MarketChoice(StrEnum):
     ON_DEMAND = "on-demand"
 
 
+class Priority(StrEnum):
+    """Whether a run is the day's work or one of a backfill, which every day's work goes before."""
+
+    DAILY = "daily"
+    BACKFILL = "backfill"
+
+
 @dataclass(frozen=True)
 class Source:
     """One version of one object, which never changes. `size` is in bytes."""
@@ -36,7 +43,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Run:
-    """What an execution is started with. Two starts of the same object version give the same run, byte for byte."""
+    """What an execution is started with. Two starts of the same object version give the same run, byte for byte.
+
+    `request` names the forced backfill that asked for the run; it is empty for every other one.
+    """
 
     run_id: str
     dataset: str
@@ -44,10 +54,17 @@ class Run:
     source: Source
     market: MarketChoice = MarketChoice.SPOT_FIRST
     keep: bool = False
+    priority: Priority = Priority.DAILY
+    request: str = ""
+
+    @property
+    def share(self) -> str:
+        """Whose share of the queues its jobs count for: the dataset's."""
+        return share_identifier(self.dataset)
 
     def to_input(self) -> str:
         """The execution's input: deterministic, so that starting twice under one name is the same start."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return json.dumps({**asdict(self), "share": self.share}, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_input(cls, document: str | dict[str, Any]) -> "Run":
@@ -60,7 +77,24 @@ class Run:
             source=Source(**fields["source"]),
             market=MarketChoice(fields.get("market", MarketChoice.SPOT_FIRST)),
             keep=bool(fields.get("keep", False)),
+            priority=Priority(fields.get("priority", Priority.DAILY)),
+            request=fields.get("request", ""),
         )
+
+
+_IN_SHARES = str.maketrans({"-": "D", "_": "U"})
+
+
+def share_identifier(dataset: str) -> str:
+    """The name of a dataset's share in Batch's fair-share scheduling, a different one for each dataset.
+
+    Batch takes 255 alphanumeric characters (SubmitJob, Batch API reference). Of a dataset's characters only dash and underscore are
+    none; upper-case letters, which no dataset has, stand for them.
+
+    >>> share_identifier("flights"), share_identifier("flights-eu_2")
+    ('flights', 'flightsDeuU2')
+    """
+    return dataset.translate(_IN_SHARES)
 
 
 def run_id(source: Source, key: DataKey, rerun: int = 0) -> str:

@@ -25,7 +25,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class OurJob:
-    """An unfinished job with our tags. `generation` is 0 for a job that is no gang."""
+    """An unfinished job with our tags. `generation` is 0 for a job that is no gang.
+
+    `waiting_since` is when it, or a member of it, began to wait for room in its queue; None for one that does not wait.
+    """
 
     job_id: str
     run_id: str
@@ -33,6 +36,8 @@ class OurJob:
     execution_arn: str
     created_at: datetime
     generation: int = 0
+    queue: str = ""
+    waiting_since: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 from spotline.failures import (
     FENCED_OFF,
     GANG_ENDED,
+    GIVES_WAY,
     WAITED_TOO_LONG,
     ErrorName,
     Failure,
@@ -112,6 +113,7 @@ GANGS = [
     ("data refused by a member", SPOT, [failed(EXITED, 65), failed(EXITED, 75)], (), "Data.Rejected", 0),
     ("a member killed, no host reclaimed", SPOT, [failed(EXITED, 75), failed(EXITED, 137)], (), "Gang.MemberLost", 1),
     ("all left with 75", ON_DEMAND, [failed(EXITED, 75), failed(EXITED, 75)], (), "Gang.MemberLost", 0),
+    ("gave way to the day's work", SPOT, [failed(GIVES_WAY, 143), failed(GIVES_WAY)], (), "Spot.Interrupted", None),
     ("ended by us after one left", SPOT, [failed(EXITED, 75), failed(GANG_ENDED, 137)], (), "Gang.MemberLost", 0),
     ("a child failed while the main node succeeded", ON_DEMAND, [done(), failed(EXITED, 1)], (), "Job.Failed", 1),
     ("a node that Batch never described", ON_DEMAND, [failed(EXITED, 75), {}], (), "Gang.MemberLost", 0),
@@ -170,6 +172,10 @@ CONTAINERS = [
         "Job.ImageUnavailable",
     ),
     ("timed out", failed("Job attempt duration exceeded timeout"), "Job.TimedOut"),
+    ("no capacity, and its queue tries both markets", failed(NO_ROOM), "OnDemand.NoCapacity"),
+    ("can never be placed", failed(NEVER_FITS), "Job.Misconfigured"),
+    ("a code that only a gang gives a meaning", failed(EXITED, 76), "Job.Failed"),
+    ("try again, where nobody does", failed(EXITED, 75), "Job.Failed"),
     ("terminated by Step Functions", failed("Terminated by Step Functions: task was aborted"), "Job.Terminated"),
     (
         "exit code in the last attempt only",
@@ -193,6 +199,16 @@ def test_a_failure_says_where_to_look() -> None:
     failure = classify(PARENT, [done(), failed(EXITED, 1)], market=SPOT)
     assert (failure.member, failure.exit_code, failure.log_stream) == (1, 1, "analysis/default/0f3c")
     assert "member 1" in failure.sentence
+
+
+@pytest.mark.parametrize(
+    ("market", "named"),
+    [(SPOT, "no Spot capacity"), (ON_DEMAND, "no On-Demand capacity"), (None, "no On-Demand or Spot")],
+)
+def test_a_lack_of_capacity_names_the_markets_that_were_tried(market: Market | None, named: str) -> None:
+    failure = classify(failed(NO_ROOM), market=market)
+    assert named in failure.sentence
+    assert "INSUFFICIENT_INSTANCE_CAPACITY" in failure.sentence
 
 
 def test_a_failure_survives_the_way_through_step_functions() -> None:

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from spotline.objects import ObjectMissing, Objects, WriteRefused, open_object, open_objects
+from spotline.objects import TEMPORARY_TAG, ObjectMissing, Objects, WriteRefused, open_object, open_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,3 +86,18 @@ def test_a_folder_holds_nothing_but_what_was_written(tmp_path: Path) -> None:
         objects.write("pointer.json", b"2", if_etag=None)
     objects.write("pointer.json", b"3", if_etag=etag)
     assert [path.name for path in tmp_path.iterdir()] == ["pointer.json"]
+
+
+def test_a_temporary_object_is_read_as_any_other_and_carries_the_lifecycles_tag(objects: Objects) -> None:
+    objects.write("checkpoints/round-1", b"model", temporary=True)
+    objects.write("manifest.json", b"{}")
+    assert objects.read("checkpoints/round-1").body == b"model"
+    if objects.location().startswith("s3://"):
+        tags = {
+            key: boto3.client("s3").get_object_tagging(Bucket="results", Key=f"runs/r/{key}")["TagSet"]
+            for key in ("checkpoints/round-1", "manifest.json")
+        }
+        assert tags == {
+            "checkpoints/round-1": [dict(zip(("Key", "Value"), TEMPORARY_TAG, strict=True))],
+            "manifest.json": [],
+        }

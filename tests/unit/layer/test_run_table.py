@@ -14,8 +14,8 @@ from spotline.allowances import Allowances, Limits
 from spotline.executions import Execution
 from spotline.gangs import SUBMITTING, Gang
 from spotline.run_table import OPEN_GANGS_INDEX, RunTable
-from spotline.runs import Market
-from tests.unit.protocol.fake_aws import FakeDynamoDB, Fuse
+from spotline.runs import Market, Run, Source
+from tests.unit.protocol.fake_dynamodb import FakeDynamoDB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ LIMITS = Limits(spot_gangs=2, on_demand_gangs=1, hours_per_day=12, attempt=timed
 @pytest.fixture(params=["moto", "fake"])
 def dynamodb(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     if request.param == "fake":
-        yield FakeDynamoDB(Fuse())
+        yield FakeDynamoDB()
         return
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
@@ -100,6 +100,19 @@ def test_one_of_many_submits_a_gang(table: RunTable) -> None:
     assert table.claim_submission(SPOT, NOW + SUBMITTING)
 
 
+def test_a_claim_whose_answer_was_lost_is_still_ones_own(table: RunTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    table.record_gang(SPOT)
+    update = table._client.update_item
+
+    def answered_the_second_time(**arguments: Any) -> Any:
+        update(**arguments)
+        return update(**arguments)  # as the SDK repeats a call that was done, and answered with a 500
+
+    monkeypatch.setattr(table._client, "update_item", answered_the_second_time)
+    assert table.claim_submission(SPOT, NOW)
+    assert not table.claim_submission(SPOT, NOW), "but not somebody else's"
+
+
 def test_nobody_submits_what_is_closed_submitted_or_unknown(table: RunTable) -> None:
     assert not table.claim_submission(SPOT, NOW)
     table.record_gang(SPOT)
@@ -128,10 +141,49 @@ def test_the_run_record_tells_the_failure_and_forgets_it_after_a_redrive(table: 
         "status": "FAILED",
         "failure": "Job.Failed",
         "failure_sentence": "It failed",
+        "failed_run": "yes",
         "seen_at": NOW.isoformat(),
     }
     table.note_execution("r", Execution("arn:execution", "RUNNING"), None, NOW + timedelta(seconds=1))
     assert run_record(dynamodb).keys() == {"generation", "execution_arn", "status", "seen_at"}
+
+
+def test_the_run_record_says_what_the_run_is_about_and_when_it_ran(table: RunTable, dynamodb: Any) -> None:
+    run = Run("flights-20130209-1", "flights", "20130209", Source("ingest", "data/flights/20130209/f.csv", "v1", 9))
+    execution = Execution("arn:execution", "SUCCEEDED", input=run.to_input(), started_at=NOW, stopped_at=NOW)
+
+    table.note_execution("r", execution, None, NOW)
+
+    told = run_record(dynamodb)
+    assert {name: told[name] for name in ("run_id", "run_day", "dataset", "day", "key", "version_id")} == {
+        "run_id": "flights-20130209-1",
+        "run_day": "20130209",
+        "dataset": "flights",
+        "day": "20130209",
+        "key": "data/flights/20130209/f.csv",
+        "version_id": "v1",
+    }
+    assert (told["started_at"], told["stopped_at"]) == (NOW.isoformat(), NOW.isoformat())
+
+
+def test_a_redriven_run_has_not_stopped(table: RunTable, dynamodb: Any) -> None:
+    table.note_execution(
+        "r", Execution("arn", "FAILED", started_at=NOW, stopped_at=NOW), ("Job.Failed", "It failed"), NOW
+    )
+    table.note_execution("r", Execution("arn", "RUNNING", started_at=NOW), None, NOW)
+
+    assert run_record(dynamodb).keys() == {"execution_arn", "status", "seen_at", "started_at"}
+
+
+def test_a_closed_gang_expires_after_nobody_can_redrive_its_run_any_more(table: RunTable, dynamodb: Any) -> None:
+    table.record_gang(SPOT)
+    key = {"pk": {"S": "RUN#r"}, "sk": {"S": "GANG#0001"}}
+    assert "expires_at" not in dynamodb.get_item(TableName="runs", Key=key, ConsistentRead=True)["Item"]
+
+    table.close_gang(SPOT, "SUCCEEDED")
+
+    expires = int(dynamodb.get_item(TableName="runs", Key=key, ConsistentRead=True)["Item"]["expires_at"]["N"])
+    assert expires > datetime.now(UTC).timestamp() + 14 * 86400
 
 
 def test_what_was_seen_earlier_does_not_replace_what_was_seen_later(table: RunTable, dynamodb: Any) -> None:

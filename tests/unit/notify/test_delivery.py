@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from announce.claims import LEASE, Claim, ClaimLost, Verdict
-from announce.delivery import InFlight, SlackRefused, SlackSilent, deliver
-from announce.messages import Message
+from announce.delivery import InFlight, Refused, Silent, deliver
+from announce.messages import Announcement
 from announce.outcomes import MessageKey
 
 if TYPE_CHECKING:
@@ -43,26 +43,31 @@ class MemoryClaims:
         self.claim = claim
 
 
+SAID = Announcement("run-failed", "❌", "title", "summary")
+
+
 class Slack:
-    """A webhook that answers as told: ok, refused, silent (took it or not), or dies with the function."""
+    """A channel that answers as told: ok, refused, silent (took it or not), or dies with the function."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
         self.channel: list[str] = []
 
-    def post(self, message: Message) -> None:
+    def post(self, said: Announcement, *, maybe_repeated: bool) -> None:
+        assert said is SAID
+        text = "maybe again" if maybe_repeated else "first"
         match self.answers.pop(0) if self.answers else "ok":
             case "ok":
-                self.channel.append(message.text)
+                self.channel.append(text)
             case "refused":
-                raise SlackRefused
+                raise Refused
             case "taken and silent":
-                self.channel.append(message.text)
-                raise SlackSilent
+                self.channel.append(text)
+                raise Silent
             case "silent":
-                raise SlackSilent
+                raise Silent
             case "taken and died":
-                self.channel.append(message.text)
+                self.channel.append(text)
                 raise KeyboardInterrupt
             case "died":
                 raise KeyboardInterrupt
@@ -75,9 +80,9 @@ class World:
     def deliver(self) -> Verdict:
         return deliver(
             KEY,
-            lambda repeated: Message("maybe again" if repeated else "first"),
+            lambda: SAID,
             claims=self.claims,
-            webhook=self.slack,
+            channel=self.slack,
             clock=self.clock,
         )
 
@@ -86,7 +91,7 @@ class World:
         self.clock.now += LEASE + timedelta(seconds=1)
         try:
             return self.deliver()
-        except (SlackRefused, SlackSilent, KeyboardInterrupt):
+        except (Refused, Silent, KeyboardInterrupt):
             return None
 
 
@@ -145,7 +150,7 @@ def test_of_two_functions_at_once_one_posts() -> None:
 def test_nothing_is_claimed_when_there_is_nothing_to_say() -> None:
     world = World()
 
-    verdict = deliver(KEY, lambda _: None, claims=world.claims, webhook=world.slack, clock=world.clock)
+    verdict = deliver(KEY, lambda: None, claims=world.claims, channel=world.slack, clock=world.clock)
 
     assert verdict is Verdict.NOTHING_TO_SAY
     assert world.claims.claim == Claim()

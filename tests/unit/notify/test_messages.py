@@ -13,6 +13,7 @@ from announce.messages import Announcement, Fact, Link, Message, Step, escape, t
 texts = st.text(max_size=4000)
 announcements = st.builds(
     Announcement,
+    kind=st.just("run-succeeded"),
     symbol=st.just("✅"),
     title=texts,
     summary=texts.filter(bool),
@@ -75,7 +76,11 @@ def test_escaping_never_cuts_an_entity_and_never_outgrows_its_limit(text: str, l
 def test_a_log_shows_its_newest_lines_and_cannot_end_its_block() -> None:
     log = (*tuple(f"line {at} {'x' * 350}" for at in range(30)), "``` *bold* <!channel>")
 
-    (text,) = [text for text in texts_of(to_message(Announcement("✅", "t", "s", log=log))) if "Last lines" in text]
+    (text,) = [
+        text
+        for text in texts_of(to_message(Announcement("run-succeeded", "✅", "t", "s", log=log)))
+        if "Last lines" in text
+    ]
 
     assert text.count("```") == 2
     assert "&lt;!channel&gt;" in text
@@ -84,20 +89,22 @@ def test_a_log_shows_its_newest_lines_and_cannot_end_its_block() -> None:
 
 
 def test_a_repetition_says_so() -> None:
-    said = Announcement("✅", "t", "s", footnote="run-1")
+    said = Announcement("run-succeeded", "✅", "t", "s", footnote="run-1")
 
     assert "may have been posted before" in to_message(said, maybe_repeated=True).text
     assert "may have been posted before" not in to_message(said).text
 
 
 def test_an_address_with_a_bar_stays_one_link() -> None:
-    message = to_message(Announcement("✅", "t", "s", links=(Link("a|b", "https://x.example/k|v> w"),)))
+    message = to_message(
+        Announcement("run-succeeded", "✅", "t", "s", links=(Link("a|b", "https://x.example/k|v> w"),))
+    )
 
     assert message.blocks[-1]["text"]["text"] == "<https://x.example/k%7Cv%3E%20w|a b>"
 
 
 @pytest.mark.parametrize("name", [":skull:", "*bold*"])
 def test_a_title_is_plain_text(name: str) -> None:
-    header = to_message(Announcement("✅", name, "s")).blocks[0]
+    header = to_message(Announcement("run-succeeded", "✅", name, "s")).blocks[0]
 
     assert header["text"] == {"type": "plain_text", "text": f"✅ {name}", "emoji": False}

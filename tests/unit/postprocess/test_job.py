@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 RUN = "flights-20130209-0123456789abcdef"
+QUEUES = {
+    "job_queues": "main,spot,on-demand",
+    "spot_queues": "spot",
+    "gang_instance_type": "g6.2xlarge",
+}
 
 
 def run(given: Path, output: Path) -> dict[str, Any]:
@@ -182,7 +187,7 @@ def test_in_the_cloud_results_and_table_agree(tmp_path: Path, clean: Path, analy
         "columns": {"status": {"missing": 1.0}},
     }
     yesterday = DayKey("flights", "20130208", "flights.csv")
-    ResultTable("runs", boto3.client("dynamodb")).record("yesterday", {}, yesterday, "1", before)
+    ResultTable("runs", boto3.client("dynamodb")).record("yesterday", {"result": {}}, yesterday, "1", before)
     gang = {"generation": 1, "market": "SPOT", "launched_at": "2013-02-10T06:00:00+00:00", "outcome": "SUCCEEDED"}
     key_of_gang = {"pk": {"S": f"RUN#{RUN}"}, "sk": {"S": "GANG#0001"}}
     item = {**key_of_gang, **{name: attribute(value) for name, value in gang.items()}}
@@ -199,6 +204,8 @@ def test_in_the_cloud_results_and_table_agree(tmp_path: Path, clean: Path, analy
         results_bucket="results",
         runs_table="runs",
         aws_batch_job_id="job-7",
+        ingest_bucket="ingest",
+        **QUEUES,
     )
 
     document, written = job.postprocess_run(settings)
@@ -221,4 +228,4 @@ def test_in_the_cloud_results_and_table_agree(tmp_path: Path, clean: Path, analy
     assert document["run"]["run_id"] == RUN
     assert [entry["day"] for entry in document["drift"]["days"]] == ["20130208"]
     assert result["drift"][0]["column"] == "status"
-    assert document["gangs"][0]["market"] == "SPOT"
+    assert document["timeline"][0]["market"] == "SPOT"

@@ -19,7 +19,8 @@ from postprocess.parts import read_predictions
 from postprocess.rejects import read_samples
 from postprocess.report import render, wording
 from postprocess.report.charts import bars
-from postprocess.timeline import GangSpan
+from postprocess.surroundings import Surroundings
+from postprocess.timeline import Leg
 from tests.unit.postprocess.leftovers import Scored, many_rows, write_analysis, write_clean
 
 if TYPE_CHECKING:
@@ -27,6 +28,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVIL = "<script>alert(1)</script>"
+
+TIMELINE = [
+    Leg("preprocess", 0, 1, "SPOT", "p", 0.0, 70.0, 110.0, "RECLAIMED"),
+    Leg("preprocess", 0, 2, "ON_DEMAND", "p", 110.0, 170.0, 300.0, "SUCCEEDED"),
+    Leg("analysis", 1, 1, "SPOT", "a", 305.0, 420.0, 1500.0, "Spot.Interrupted"),
+    Leg("analysis", 2, 1, "ON_DEMAND", "b", 1560.0, 1700.0, 2500.0, "SUCCEEDED"),
+    Leg("postprocess", 0, 1, "ON_DEMAND", "q", 2505.0, 2520.0, None, None),
+]
+COST = {
+    "currency": "USD",
+    "prices_as_of": "2013-02",
+    "total": 1.23456,
+    "saved": 0.354,
+    "wasted": 0.0042,
+    "hours": {"SPOT": 0.6, "ON_DEMAND": 0.444},
+    "costs": {"SPOT": 0.236, "ON_DEMAND": 0.99856},
+    "jobs": [],
+}
 
 
 def report(folder: Path, *, before: bool = False) -> str:
@@ -36,15 +55,12 @@ def report(folder: Path, *, before: bool = False) -> str:
     rows = inputs.cleaned.manifest.rows_clean
     earlier = []
     if before:
-        metrics = build_metrics(RunIdentity("f"), inputs, predictions)["metrics"]
+        metrics = build_metrics(RunIdentity("f"), inputs, predictions, Surroundings())["metrics"]
         earlier = [EarlierDay(f"2013020{day}", metrics, columns_of(quality, rows)) for day in (7, 8)]
     run = RunIdentity(file=f"data/flights/20130209/{EVIL}.csv", run_id="run", dataset="flights", day="20130209")
     drift = drift_document(columns_of(quality, rows), earlier)
-    gangs = [
-        GangSpan(1, "SPOT", "a", 0.0, 300.0, "Spot.Interrupted"),
-        GangSpan(2, "ON_DEMAND", "b", 320.0, 900.0, "SUCCEEDED"),
-    ]
-    document = build_metrics(run, inputs, predictions, drift, gangs if before else [])
+    around = Surroundings(drift, TIMELINE, COST) if before else Surroundings(drift)
+    document = build_metrics(run, inputs, predictions, around)
     return render(document, quality, predictions, read_samples(inputs.cleaned)).decode()
 
 
@@ -52,7 +68,9 @@ def report(folder: Path, *, before: bool = False) -> str:
 def whole(tmp_path: Path) -> str:
     """A report with everything in it."""
     clean = write_clean(tmp_path / "clean", clean=4000, rejected=3, raw=f"1,{EVIL},\xff".encode("latin-1"))
-    return report(write_analysis(tmp_path / "analysis", clean, [many_rows()], resumed_from=40), before=True)
+    return report(
+        write_analysis(tmp_path / "analysis", clean, [many_rows()], resumed_from=40, generation=2), before=True
+    )
 
 
 class Page(HTMLParser):
@@ -98,8 +116,29 @@ def test_it_says_what_a_person_asks(whole: str) -> None:
         "How it ran",
     ]
     assert "resumed from the checkpoint of round 40" in whole
-    assert "Spot.Interrupted" in whole
-    assert "On-Demand" in whole
+
+
+def test_it_tells_how_the_run_went(whole: str) -> None:
+    assert "Spot took instances back twice; the training went on from the checkpoint of round 40" in whole
+    assert "the analysis fell back to On-Demand. Jobs waited 7 min in all for room to run." in whole
+    for part in ("preprocess, attempt 2", "gang 1", "gang 2", "reclaimed", "done, from round 40 on", "running"):
+        assert part in whole
+
+
+def test_it_tells_what_the_run_cost(whole: str) -> None:
+    for told in ("$1.23", "Spot saved $0.35", "wasted by reclaims", "$0.0042", "prices of 2013-02", "0.444"):
+        assert told in whole
+
+
+def test_an_uneventful_run_of_unknown_cost_has_a_report_too(tmp_path: Path) -> None:
+    clean = write_clean(tmp_path / "clean", analyse=False)
+    inputs = read_local_inputs(clean)
+    document = build_metrics(RunIdentity("f"), inputs, None, Surroundings(timeline=[TIMELINE[4]]))
+
+    html = render(document, inputs.cleaned.quality, None, []).decode()
+
+    assert "Nothing was reclaimed. Jobs waited 15.0 s in all" in html
+    assert "cost" not in html.split("</style>")[1]
 
 
 def test_data_is_shown_as_data(whole: str) -> None:

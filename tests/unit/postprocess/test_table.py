@@ -44,7 +44,7 @@ def item(client: Any, pk: str, sk: str) -> dict[str, Any]:
 
 
 def record(client: Any, run: str, order: str | None, rows: int) -> Written:
-    return ResultTable("runs", client).record(run, {"rows": rows}, DAY, order, {"metrics": {"rows": rows}})
+    return ResultTable("runs", client).record(run, {"result": {"rows": rows}}, DAY, order, {"metrics": {"rows": rows}})
 
 
 @pytest.mark.parametrize("runs", [[("old", "1", 10), ("new", "2", 20)], [("new", "2", 20), ("old", "1", 10)]])
@@ -70,6 +70,13 @@ def test_a_rerun_of_the_same_version_replaces_its_own_metrics(client: DynamoDBCl
     record(client, "run-r1", "1", 11)
 
     assert item(client, "DAY#flights#20130209", "FILE#flights.csv")["run_id"] == "run-r1"
+
+
+def test_the_run_s_record_is_found_by_its_day(client: DynamoDBClient) -> None:
+    record(client, "run", "1", 10)
+
+    told = item(client, "RUN#run", "RUN")
+    assert (told["run_id"], told["run_day"], told["dataset"]) == ("run", "20130209", "flights")
 
 
 def test_a_version_that_is_gone_leaves_the_day_as_it_is(client: DynamoDBClient) -> None:

@@ -133,7 +133,10 @@ def over_days(points: Sequence[Mapping[str, Any]], number: str) -> Markup:
 
 
 def spans(rows: Sequence[Mapping[str, Any]], unit: str) -> Markup:
-    """Stretches of time (`label`, `start`, `end`, `good`) one below the other, in the order given."""
+    """Stretches of time (`label`, `start`, `end`, `kind`) on one line for each label, in the order given.
+
+    `kind` is `waited`, `done` or `interrupted`, and tells the colour.
+    """
     return _draw(
         {
             "data": {"values": list(rows)},
@@ -143,7 +146,7 @@ def spans(rows: Sequence[Mapping[str, Any]], unit: str) -> Markup:
                 "y": {
                     "field": "label",
                     "type": "nominal",
-                    "sort": [row["label"] for row in rows],
+                    "sort": list(dict.fromkeys(row["label"] for row in rows)),
                     "title": None,
                     "axis": {
                         "labelLimit": 130,
@@ -156,10 +159,13 @@ def spans(rows: Sequence[Mapping[str, Any]], unit: str) -> Markup:
                 "x": {"field": "start", "type": "quantitative", "title": unit, "axis": {"tickCount": 5}},
                 "x2": {"field": "end"},
                 "color": {
-                    "field": "good",
+                    "field": "kind",
                     "type": "nominal",
-                    "legend": None,
-                    "scale": {"domain": [True, False], "range": ["var(--good)", "var(--bad)"]},
+                    "legend": {"orient": "top", "title": None, "labelColor": "var(--ink)", "symbolType": "square"},
+                    "scale": {
+                        "domain": ["waited", "done", "interrupted"],
+                        "range": ["var(--muted)", "var(--good)", "var(--bad)"],
+                    },
                 },
             },
         }

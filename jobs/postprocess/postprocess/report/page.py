@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from postprocess.parts import Task
-from postprocess.report import sections
+from postprocess.report import sections, way
 from postprocess.report.wording import count, day, number, shown, signed
 
 if TYPE_CHECKING:
@@ -44,20 +44,23 @@ def render(
     """
     run, metrics, gang = document["run"], document["metrics"], document["gang"]
     rows, model = metrics["rows"], metrics["model"]
+    cost = way.cost(document)
     page = _environment().get_template("report.html.j2")
     return page.render(
         css=Markup((_HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
         title=f"{run['dataset']} {day(run['day'])}" if run["dataset"] else Path(run["file"]).name,
         run=run,
         rows=rows,
-        tiles=sections.tiles(metrics),
+        tiles=[*sections.tiles(metrics), *_cost_tile(cost)],
         rejections=sections.rejections(document["rejected"]),
         samples=samples,
         columns=sections.columns(quality, rows["clean"], document["drift"]),
         days=sections.days(document),
         compared=len(document["drift"]["days"]) if document["drift"] else 0,
-        gangs=sections.gangs(document),
-        gang_chart=sections.gang_chart(document),
+        legs=way.legs(document),
+        way_in_words=way.in_words(document),
+        way_chart=way.chart(document),
+        cost=cost,
         model=model,
         quality=metrics["quality"],
         model_in_words=_model_in_words(model, gang) if model else _no_model_in_words(rows),
@@ -77,6 +80,12 @@ def _environment() -> Environment:
     )
     environment.filters |= {"count": count, "number": number, "shown": shown, "signed": signed}
     return environment
+
+
+def _cost_tile(cost: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    if cost is None:
+        return []
+    return [{"label": "cost, estimated", "value": cost["total"], "note": f"Spot saved {cost['saved']}"}]
 
 
 def _model_in_words(model: Mapping[str, Any], gang: Mapping[str, Any]) -> str:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from postprocess.parts import Task
 from postprocess.report import charts
-from postprocess.report.wording import count, day, duration, number, share, shown, time_unit
-from postprocess.timeline import SUCCEEDED
+from postprocess.report.wording import count, day, number, share, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,44 +90,6 @@ def days(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         if len(points) > 1:
             drawn.append({"title": title, "drawing": charts.over_days(points, form)})
     return drawn
-
-
-_MARKETS = {"SPOT": "Spot", "ON_DEMAND": "On-Demand"}
-
-
-def gangs(document: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The gangs that the run took, in words."""
-    resumed = (document["gang"] or {}).get("resumed_from")
-    last = document["gangs"][-1]["generation"] if document["gangs"] else None
-    return [
-        {
-            "name": f"gang {gang['generation']}",
-            "market": _MARKETS.get(gang["market"], gang["market"]),
-            "start": f"+{duration(gang['start'])}",
-            "lasted": duration(gang["end"] - gang["start"]) if gang["end"] is not None else "",
-            "ended": {SUCCEEDED: "done", None: "not seen yet"}.get(gang["outcome"], gang["outcome"])
-            + (f", from round {resumed} on" if resumed is not None and gang["generation"] == last else ""),
-        }
-        for gang in document["gangs"]
-    ]
-
-
-def gang_chart(document: Mapping[str, Any]) -> Markup | None:
-    """The gangs that the run took, on one line of time; nothing when there was no trouble to show."""
-    ended = [gang for gang in document["gangs"] if gang["end"] is not None]
-    if len(ended) < 2:
-        return None
-    scale, unit = time_unit(ended[-1]["end"])
-    rows = [
-        {
-            "label": f"{gang['generation']} {_MARKETS.get(gang['market'], gang['market'])}",
-            "start": gang["start"] / scale,
-            "end": gang["end"] / scale,
-            "good": gang["outcome"] == SUCCEEDED,
-        }
-        for gang in ended
-    ]
-    return charts.spans(rows, f"{unit} since the first gang")
 
 
 def model_charts(document: Mapping[str, Any], predictions: Predictions) -> list[dict[str, Any]]:

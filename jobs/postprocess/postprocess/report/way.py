@@ -1,0 +1,146 @@
+"""How the run went and what it cost, in words and as a chart."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from postprocess.report import charts
+from postprocess.report.wording import duration, time_unit
+from postprocess.timeline import RECLAIMED, SUCCEEDED
+from spotline.costs import money
+from spotline.failures import ErrorName
+from spotline.runs import Market
+from spotline.strays import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from markupsafe import Markup
+
+    Leg = Mapping[str, Any]
+
+_MARKETS = {Market.SPOT.value: "Spot", Market.ON_DEMAND.value: "On-Demand"}
+_ENDS = {SUCCEEDED: "done", RECLAIMED: "reclaimed", ErrorName.SPOT_INTERRUPTED.value: "reclaimed"}
+_DASH = "\N{EN DASH}"
+
+
+def legs(document: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The parts of the run's way, for a table."""
+    resumed = (document["gang"] or {}).get("resumed_from")
+    published = (document["gang"] or {}).get("generation")
+    return [
+        {
+            "name": _name(leg),
+            "market": _MARKETS.get(leg["market"], _DASH),
+            "waited": _span(_waited(leg)),
+            "ran": _span(_ran(leg)),
+            "ended": _ending(leg)
+            + (f", from round {resumed} on" if resumed is not None and leg["generation"] == published else ""),
+        }
+        for leg in document["timeline"]
+    ]
+
+
+def in_words(document: Mapping[str, Any]) -> str:
+    """What was out of the ordinary: reclaims, where the training went on, the way from Spot to On-Demand."""
+    told = document["timeline"]
+    reclaims = sum(_ending(leg) == "reclaimed" for leg in told)
+    gangs = [leg for leg in told if leg["stage"] == Stage.ANALYSIS.value]
+    resumed = (document["gang"] or {}).get("resumed_from")
+    said = [
+        f"Spot took instances back {_times(reclaims)}" if reclaims else "Nothing was reclaimed",
+        f"the training went on from the checkpoint of round {resumed}" if resumed is not None else "",
+        "the analysis fell back to On-Demand" if _fell_back(gangs) else "",
+    ]
+    waited = sum(_waited(leg) or 0.0 for leg in told)
+    return "; ".join(filter(None, said)) + f". Jobs waited {duration(waited)} in all for room to run."
+
+
+def chart(document: Mapping[str, Any]) -> Markup | None:
+    """The run on one line of time; nothing when no part of it ran."""
+    told = document["timeline"]
+    ends = [moment for leg in told for moment in (leg["started"], leg["ended"]) if moment is not None]
+    if not ends:
+        return None
+    scale, unit = time_unit(max(ends))
+    rows = [
+        {"label": _name(leg), "start": start / scale, "end": end / scale, "kind": kind}
+        for leg in told
+        for start, end, kind in _stretches(leg, max(ends))
+    ]
+    return charts.spans(rows, f"{unit} since the first job was submitted")
+
+
+def cost(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the run cost, for a table; nothing when it is not known."""
+    told = document["cost"]
+    if not told:
+        return None
+    currency = told["currency"]
+    return {
+        "markets": [
+            {
+                "name": _MARKETS[market],
+                "hours": f"{told['hours'][market]:.3g}",
+                "cost": money(told["costs"][market], currency),
+            }
+            for market in told["hours"]
+            if told["hours"][market]
+        ],
+        "total": money(told["total"], currency),
+        "saved": money(told["saved"], currency),
+        "wasted": money(told["wasted"], currency),
+        "prices_as_of": told["prices_as_of"],
+    }
+
+
+def _name(leg: Leg) -> str:
+    if leg["stage"] == Stage.ANALYSIS.value:
+        return f"gang {leg['generation']}"
+    return leg["stage"] if leg["attempt"] == 1 else f"{leg['stage']}, attempt {leg['attempt']}"
+
+
+def _ending(leg: Leg) -> str:
+    if leg["outcome"] is None:
+        return "not seen yet" if leg["started"] is None else "running"
+    return _ENDS.get(leg["outcome"], str(leg["outcome"]))
+
+
+def _waited(leg: Leg) -> float | None:
+    """How long it waited for room; for what never started, until it was given up."""
+    until = leg["started"] if leg["started"] is not None else leg["ended"]
+    return None if until is None else float(until - leg["waited_from"])
+
+
+def _ran(leg: Leg) -> float | None:
+    if leg["started"] is None or leg["ended"] is None:
+        return None
+    return float(leg["ended"] - leg["started"])
+
+
+def _span(seconds: float | None) -> str:
+    return _DASH if seconds is None else duration(seconds)
+
+
+def _stretches(leg: Leg, last: float) -> Iterator[tuple[float, float, str]]:
+    """Its waiting and its running, which lasts until now when no end was seen."""
+    started, ended = leg["started"], leg["ended"]
+    yield leg["waited_from"], next(moment for moment in (started, ended, last) if moment is not None), "waited"
+    if started is not None:
+        yield (
+            started,
+            last if ended is None else ended,
+            "done" if leg["outcome"] in (SUCCEEDED, None) else "interrupted",
+        )
+
+
+def _fell_back(gangs: Sequence[Leg]) -> bool:
+    return any(
+        before["market"] == Market.SPOT and after["market"] == Market.ON_DEMAND
+        for before, after in itertools.pairwise(gangs)
+    )
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
