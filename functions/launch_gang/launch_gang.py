@@ -19,11 +19,12 @@ from spotline.clients import Clients
 from spotline.executions import answer_success
 from spotline.failures import FENCED_OFF
 from spotline.gangs import Gang
-from spotline.launching import Launched, Launcher, LaunchSettings, utc_now
+from spotline.launching import Launched, Launcher, LaunchSettings, gang_launched, utc_now
 from spotline.manifests import AnalysisManifest, ManifestError, digest
+from spotline.metrics import emit
 from spotline.objects import ObjectMissing, S3Objects
 from spotline.run_table import RunTable
-from spotline.runs import Market
+from spotline.runs import Market, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,12 +46,13 @@ class Settings(LaunchSettings):
 
 @dataclass(frozen=True)
 class Task:
-    """The Task that waits: which run, which market, and the token that answers it."""
+    """The Task that waits: which run, of which priority, which market, and the token that answers it."""
 
     run_id: str
     execution_arn: str
     task_token: str
     market: Market
+    priority: Priority = Priority.DAILY
 
 
 class LaunchUnfinished(Exception):
@@ -61,7 +63,13 @@ class LaunchUnfinished(Exception):
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  Lambda's signature
     """Launch the gang that the state machine asks for. The answer to the Task comes later, through its token."""
     known = settings.load(Settings)
-    task = Task(event["run_id"], event["execution_arn"], event["task_token"], Market(event["market"]))
+    task = Task(
+        event["run_id"],
+        event["execution_arn"],
+        event["task_token"],
+        Market(event["market"]),
+        Priority(event["priority"]),
+    )
     logger.append_keys(run_id=task.run_id, market=task.market)
     clients = Clients.connect()
     table = RunTable(known.runs_table, clients.dynamodb)
@@ -91,10 +99,14 @@ def answer_task(
         awaited = answer_success(clients.steps, task.task_token, done)
         return {"outcome": "analysed already", "awaited": awaited, **done}
     generation = table.raise_generation(task.run_id, execution_arn=task.execution_arn)
-    gang = Gang(task.run_id, generation, task.market, task.task_token, task.execution_arn, now())
+    gang = Gang(
+        task.run_id, generation, task.market, task.task_token, task.execution_arn, now(), priority=task.priority
+    )
     fenced_off = terminate_older_gangs(clients.batch, (known.spot_queue, known.on_demand_queue), gang, FENCED_OFF)
     table.record_gang(gang)
     launched: Launched = launcher.launch(gang)
+    if launched is Launched.SUBMITTED:
+        emit(gang_launched(gang.market))
     return {"outcome": launched.value, "generation": generation, "fenced_off": fenced_off}
 
 

@@ -18,12 +18,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from spotline import layout
 from spotline.batch_jobs import describe_gang, job_of_gang, our_unfinished_jobs
 from spotline.executions import Execution, answer_failure, answer_success, describe_run
-from spotline.failures import failure_in
-from spotline.gangs import Close, Fail, Gang, Launch, Sight, Succeed, Terminate, decide
+from spotline.failures import GIVES_WAY, failure_in
+from spotline.gangs import Close, Fail, Gang, Launch, Sight, Succeed, Terminate, decide, to_give_way
 from spotline.launching import Launched, LaunchSettings, utc_now
 from spotline.manifests import AnalysisManifest, ManifestError
 from spotline.objects import ObjectMissing, S3Objects
-from spotline.runs import Market, execution_arn
+from spotline.runs import Market, Priority, execution_arn
 from spotline.strays import RunSight, find_strays
 
 if TYPE_CHECKING:
@@ -46,15 +46,32 @@ class LookSettings(LaunchSettings):
     results_bucket: str
     state_machine_arn: str
     main_queue: str
+    postprocess_queue: str
+    backfill_queue: str
+    backfill_postprocess_queue: str
     spot_max_wait_seconds: int
     on_demand_max_wait_seconds: int
+
+    @property
+    def queues(self) -> dict[str, str]:
+        """Every queue that a job of ours may be in, with the name to chart it under. One that has two uses is there once."""
+        return {
+            self.postprocess_queue: "postprocess",
+            self.main_queue: "main",
+            self.backfill_postprocess_queue: "backfill-postprocess",
+            self.backfill_queue: "backfill",
+            self.spot_queue: "gpu-spot",
+            self.on_demand_queue: "gpu-on-demand",
+        }
 
 
 @dataclass
 class Seen:
-    """What came of a look: how many runs it saw, what it did, and which of them it could not finish."""
+    """What came of a look: the jobs and runs it saw, the gangs it launched, all it did, and what it could not finish."""
 
+    jobs: Sequence[OurJob] = ()
     runs: int = 0
+    launched: list[Market] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
@@ -84,15 +101,14 @@ class Look:
         One run that cannot be looked at keeps nobody from the others.
         """
         seen = Seen()
-        queues = (self._known.main_queue, self._known.spot_queue, self._known.on_demand_queue)
         # Jobs before records: what a job was submitted for is written down by then. See RunSight.
-        jobs = our_unfinished_jobs(self._clients.batch, queues, run_id)
+        seen.jobs = jobs = our_unfinished_jobs(self._clients.batch, self._known.queues, run_id)
         runs = {run_id} if run_id else {job.run_id for job in jobs} | {gang.run_id for gang in self._table.open_gangs()}
         for name in sorted(runs):
-            with _noted(seen, name):
+            with noted(seen, name):
                 self._at(name, [job for job in jobs if job.run_id == name], seen)
         seen.runs = len(runs)
-        with _noted(seen, "slots"):
+        with noted(seen, "slots"):
             self._free_slots(seen)
             self._launch_waiting(seen)
         return seen
@@ -179,21 +195,34 @@ class Look:
                     seen.done.append(f"{holder}: freed its slot")
 
     def _launch_waiting(self, seen: Seen) -> None:
-        """Launch gangs that wait, the oldest first, until the market's slots are all taken."""
+        """Launch gangs that wait, the day's before a backfill's and the oldest first, until the market's slots are all taken."""
         waiting = sorted(
             (gang for gang in self._table.open_gangs() if gang.job_id is None),
-            key=lambda gang: (gang.launched_at, gang.name),
+            key=lambda gang: (gang.priority is Priority.BACKFILL, gang.launched_at, gang.name),
         )
         full: set[Market] = set()
         for gang in waiting:
             if gang.market in full:
                 continue
-            with _noted(seen, gang.run_id):
+            with noted(seen, gang.run_id):
                 if self._is_to_be_launched(gang):
                     launched = self._launcher.launch(gang)
                     seen.done.append(f"{gang.name}: {launched.value}")
+                    if launched is Launched.SUBMITTED:
+                        seen.launched.append(gang.market)
                     if launched is Launched.WAITING:
                         full.add(gang.market)
+                        self._make_room_for(gang, seen)
+
+    def _make_room_for(self, gang: Gang, seen: Seen) -> None:
+        """Let a backfill's gang end for one of the day's; the slot is free once a later look has seen its end."""
+        if gang.priority is Priority.BACKFILL:
+            return
+        others = [other for other in self._table.open_gangs() if other.market is gang.market]
+        found = to_give_way(others, self._allowances.slot_holders(gang.market))
+        if found is not None and found.job_id is not None:
+            self._clients.batch.terminate_job(jobId=found.job_id, reason=GIVES_WAY)
+            seen.done.append(f"{found.name}: gives its slot to {gang.name}")
 
     def _is_to_be_launched(self, gang: Gang) -> bool:
         execution = describe_run(self._clients.steps, gang.execution_arn)
@@ -202,7 +231,7 @@ class Look:
 
 
 @contextmanager
-def _noted(seen: Seen, what: str) -> Iterator[None]:
+def noted(seen: Seen, what: str) -> Iterator[None]:
     """Note an AWS call that failed even after retries, and let the look go on with the rest."""
     try:
         yield

@@ -11,15 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from looking import Look, LookSettings
+import gauges
+from looking import Look, LookSettings, Seen, noted
 from spotline import settings
 from spotline.allowances import Allowances
 from spotline.clients import Clients
-from spotline.launching import Launcher
+from spotline.launching import Launcher, gang_launched, utc_now
+from spotline.metrics import emit
 from spotline.run_table import RunTable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from spotline.metrics import Measurement
 
 logger = Logger()
 
@@ -43,12 +49,27 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     table = RunTable(known.runs_table, clients.dynamodb)
     allowances = Allowances(known.runs_table, clients.dynamodb, known.limits)
     look = Look(clients, table, allowances, Launcher(clients, table, allowances, known), known)
-    seen = look.again(run_named_by(event))
+    run_id = run_named_by(event)
+    seen = look.again(run_id)
     if seen.done:
         logger.info("acted", actions=seen.done)
+    for market in seen.launched:
+        emit(gang_launched(market))
+    if run_id is None:
+        with noted(seen, "gauges"):
+            for measured in measurements(seen, known, clients, allowances):
+                emit(measured)
     if seen.failed:
         raise LookUnfinished("; ".join(seen.failed))
     return {"looked_at": seen.runs, "acted": seen.done}
+
+
+def measurements(seen: Seen, known: Settings, clients: Clients, allowances: Allowances) -> Iterator[Measurement]:
+    """How things stand after a look over everything."""
+    now = utc_now()
+    yield from gauges.waiting(seen.jobs, known.queues, now)
+    yield from gauges.hours(allowances.spent(now), known.on_demand_gang_hours_per_day)
+    yield from gauges.successes(clients.steps, known.state_machine_arn, now)
 
 
 def run_named_by(event: dict[str, Any]) -> str | None:

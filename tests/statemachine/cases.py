@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LOOK = ("Find the newest version", "Is this version the newest?")
-CLEAN = (*LOOK, "Preprocess", "Read what was cleaned", "Is there anything to analyse?")
+QUEUED = (*LOOK, "Which queues may it use?", "Take the day's queues")
+CLEAN = (*QUEUED, "Preprocess", "Read what was cleaned", "Is there anything to analyse?")
 LOOK_AGAIN = (*CLEAN, "Find the newest version again", "Is it worth a gang?")
 MARKET = (*LOOK_AGAIN, "Which market may it use?")
 SPOT, SPOT_ONLY, ON_DEMAND = "Analyse on Spot", "Analyse on Spot only", "Analyse on On-Demand"
@@ -25,6 +26,7 @@ class Expected:
     repeated: dict[str, int] = field(default_factory=dict)
     market: str = "spot-first"
     keep: bool = False
+    priority: str = "daily"
 
     @property
     def status(self) -> str:
@@ -40,6 +42,8 @@ class Expected:
             "day": "20130209",
             "market": self.market,
             "keep": self.keep,
+            "priority": self.priority,
+            "share": "flights",
             "source": {
                 "bucket": "ingest",
                 "key": "data/flights/20130209/flights.csv",
@@ -58,6 +62,13 @@ def analysed(*gangs: str, market: str = "spot-first", keep: bool = False, **repe
 def stopped(*gangs: str, error: str, market: str = "spot-first", **repeated: int) -> Expected:
     """A run that fails at its last gang."""
     return Expected((*MARKET, *gangs), error, _named(repeated), market)
+
+
+def filled_back(*gangs: str) -> Expected:
+    """A run of a backfill, which is one like any other but for its queues and its market."""
+    states = (*MARKET, *gangs, *REPORT)
+    taken = tuple("Take the backfill's queues" if state == "Take the day's queues" else state for state in states)
+    return Expected(taken, market="spot-only", priority="backfill")
 
 
 def _named(attempts: dict[str, int]) -> dict[str, int]:
@@ -87,6 +98,7 @@ CASES: dict[str, Expected] = {
     "SpotMemberLostBetweenReclaims": analysed(SPOT, spot=4),
     "SpotMemberLostTwice": stopped(SPOT, error="Gang.MemberLost", spot=2),
     "SpotOnlyStraight": analysed(SPOT_ONLY, market="spot-only"),
+    "FilledBack": filled_back(SPOT_ONLY),
     "SpotOnlyWaits": analysed(SPOT_ONLY, market="spot-only", spot_only=3),
     "SpotOnlyReclaimedTooOften": stopped(SPOT_ONLY, error="Spot.Interrupted", market="spot-only", spot_only=9),
     "SpotOnlyWithoutCapacity": stopped(SPOT_ONLY, error="Spot.NoCapacity", market="spot-only", spot_only=9),
@@ -109,14 +121,14 @@ CASES: dict[str, Expected] = {
     "S3DownAfterPreprocess": Expected(CLEAN[:-1], "S3.S3Exception", {CLEAN[-2]: 6}),
     "S3DownBeforeTheGang": Expected(LOOK_AGAIN[:-1], "S3.S3Exception", {LOOK_AGAIN[-2]: 6}),
     "BatchErrorsRetried": analysed(SPOT, preprocess=4, postprocess=4),
-    "BatchDownBeforePreprocess": Expected((*LOOK, "Preprocess"), "Batch.AWSBatchException", {"Preprocess": 7}),
+    "BatchDownBeforePreprocess": Expected((*QUEUED, "Preprocess"), "Batch.AWSBatchException", {"Preprocess": 7}),
     "BatchDownBeforePostprocess": Expected(
         (*MARKET, SPOT, "Postprocess"), "Batch.AWSBatchException", {"Postprocess": 7}
     ),
     "SlackDown": analysed(SPOT),
     "NotifyErrorsRetried": analysed(SPOT, slack=4),
     "NotifyDown": analysed(SPOT, slack=4),
-    "PreprocessTaskTimedOut": Expected((*LOOK, "Preprocess"), "States.Timeout"),
+    "PreprocessTaskTimedOut": Expected((*QUEUED, "Preprocess"), "States.Timeout"),
     "PostprocessTaskTimedOut": Expected((*MARKET, SPOT, "Postprocess"), "States.Timeout"),
 }
 
@@ -132,7 +144,7 @@ TYPED_BY_CAUSE = {
     "Terminated": "Job.Terminated",
 }
 for _kind in TYPED_BY_CAUSE:
-    CASES[f"Preprocess{_kind}"] = Expected((*LOOK, "Preprocess"), "States.TaskFailed")
+    CASES[f"Preprocess{_kind}"] = Expected((*QUEUED, "Preprocess"), "States.TaskFailed")
     CASES[f"Postprocess{_kind}"] = Expected((*MARKET, SPOT, "Postprocess"), "States.TaskFailed")
 
 # What a gang can die of that no market answers: uncaught, so that a redrive begins at the gang.

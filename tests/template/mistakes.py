@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.template.system import DEFINITION, PROD, TEMPLATE, read_texts
+from tests.template.system import DEFINITION, FARGATE, PROD, TEMPLATE, read_texts
 
 NETWORK, COMPUTE, JOBS, OBSERVABILITY = (
     f"infrastructure/{name}.yaml" for name in ("network", "compute", "jobs", "observability")
@@ -144,12 +144,72 @@ MISTAKES = {
     "a job that fits nowhere": Mistake(
         "jobs_on_the_main_queue_fit", JOBS, '{Type: VCPU, Value: "4"}', '{Type: VCPU, Value: "96"}'
     ),
+    "memory that Fargate does not lend": Mistake(
+        "fargate_jobs_ask_for_what_fargate_has",
+        JOBS,
+        '{Type: MEMORY, Value: "8192"}',
+        '{Type: MEMORY, Value: "7680"}',
+        FARGATE,
+    ),
+    "a host's folder on Fargate": Mistake(
+        "fargate_jobs_ask_for_what_fargate_has",
+        JOBS,
+        "Volumes: [{Name: scratch}]",
+        "Volumes: [{Name: scratch, Host: {}}]",
+        FARGATE,
+    ),
+    "a definition for instances on Fargate": Mistake(
+        "fargate_jobs_ask_for_what_fargate_has",
+        JOBS,
+        '!Sub "${NamePrefix}-postprocess-fargate", ',
+        '!Sub "${NamePrefix}-postprocess", ',
+        FARGATE,
+    ),
+    "instance types of Fargate": Mistake(
+        "fargate_has_no_instances",
+        COMPUTE,
+        "        Type: FARGATE\n",
+        "        Type: FARGATE\n        InstanceTypes: [m7i]\n",
+        FARGATE,
+    ),
+    "Fargate behind instances": Mistake(
+        "fargate_has_no_instances",
+        COMPUTE,
+        "        - {Order: 1, ComputeEnvironment: !Ref Fargate}\n",
+        "        - {Order: 1, ComputeEnvironment: !Ref Fargate}\n        - {Order: 2, ComputeEnvironment: !Ref MainOnDemand}\n",
+        FARGATE,
+    ),
     "a writable root": Mistake("containers_write_to_tmp_only", JOBS, "        ReadonlyRootFilesystem: true\n", ""),
     "a definition pinned to a revision": Mistake(
         "jobs_are_named_without_revision",
         JOBS,
         "    Value: !Sub ${NamePrefix}-preprocess",
         "    Value: !Ref PreprocessJobDefinition",
+    ),
+    # Backfill
+    "a backfill that is as urgent as the day": Mistake(
+        "backfill_never_goes_before_the_day", COMPUTE, "      Priority: 1\n", "      Priority: 10\n"
+    ),
+    "a backfill on the day's queue": Mistake(
+        "backfill_never_goes_before_the_day",
+        DEFINITION,
+        '"preprocess": "${BackfillQueue}"',
+        '"preprocess": "${MainQueue}"',
+    ),
+    "a backfill that pays for On-Demand first": Mistake(
+        "backfill_never_goes_before_the_day",
+        COMPUTE,
+        "        - {Order: 1, ComputeEnvironment: !Ref MainSpot}\n        - {Order: 2, ComputeEnvironment: !Ref MainOnDemand}\n",
+        "        - {Order: 1, ComputeEnvironment: !Ref MainOnDemand}\n        - {Order: 2, ComputeEnvironment: !Ref MainSpot}\n",
+    ),
+    "a job without a share": Mistake(
+        "datasets_share_the_queues_that_are_not_gangs", DEFINITION, '        "ShareIdentifier.$": "$.share",\n', ""
+    ),
+    "a queue that refuses shares": Mistake(
+        "datasets_share_the_queues_that_are_not_gangs",
+        COMPUTE,
+        "      Priority: 10\n      SchedulingPolicyArn: !GetAtt SharesOfDatasets.Arn\n",
+        "      Priority: 10\n",
     ),
     # Places
     "a replaced environment": Mistake(
@@ -252,7 +312,9 @@ MISTAKES = {
         {"Egress": "endpoints"},
     ),
     # Access
-    "an action with a wildcard": Mistake("no_action_is_a_wildcard", JOBS, "Action: s3:DeleteObject", "Action: s3:*"),
+    "an action with a wildcard": Mistake(
+        "no_action_is_a_wildcard", JOBS, "[s3:DeleteObject, s3:PutObjectTagging]", "s3:*"
+    ),
     "everything instead of a table": Mistake(
         "every_resource_is_named_where_it_can_be",
         TEMPLATE,
@@ -273,7 +335,11 @@ MISTAKES = {
         every=True,  # both functions that submit gangs name it
     ),
     "a queue that may not be submitted to": Mistake(
-        "whoever_submits_may_submit", TEMPLATE, "                - !GetAtt Compute.Outputs.MainQueue\n", ""
+        "whoever_submits_may_submit",
+        TEMPLATE,
+        "                - !GetAtt Compute.Outputs.MainQueue\n",
+        "",
+        FARGATE,  # else postprocess's queue is the same one
     ),
     "a named bucket": Mistake(
         "only_job_definitions_have_fixed_names",
@@ -307,6 +373,15 @@ MISTAKES = {
     "shards that die before the redrive": Mistake(
         "what_a_redrive_needs_is_kept", TEMPLATE, "ExpirationInDays: 28", "ExpirationInDays: 14"
     ),
+    "results that die": Mistake(
+        "what_a_redrive_needs_is_kept", TEMPLATE, "            TagFilters: [{Key: spotline, Value: temporary}]\n", ""
+    ),
+    "checkpoints that die before the redrive": Mistake(
+        "what_a_redrive_needs_is_kept",
+        TEMPLATE,
+        "            TagFilters: [{Key: spotline, Value: temporary}]\n            ExpirationInDays: 28",
+        "            TagFilters: [{Key: spotline, Value: temporary}]\n            ExpirationInDays: 7",
+    ),
     "a table that cannot be recovered": Mistake(
         "tables_are_safe", TEMPLATE, "PointInTimeRecoveryEnabled: true", "PointInTimeRecoveryEnabled: false"
     ),
@@ -322,6 +397,24 @@ MISTAKES = {
         TEMPLATE,
         "      EventInvokeConfig:\n        MaximumRetryAttempts: 2\n        DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedEvents.Arn}}\n",
         "",
+    ),
+    "a schedule that fires when it likes": Mistake(
+        "schedules_are_punctual",
+        TEMPLATE,
+        'FlexibleTimeWindow: {Mode: "OFF"}',
+        "FlexibleTimeWindow: {Mode: FLEXIBLE, MaximumWindowInMinutes: 15}",
+    ),
+    "a sweep that starts what was forgotten": Mistake(
+        "a_sweep_looks_back_as_far_as_it_must_and_may",
+        TEMPLATE,
+        "LOOK_BACK_DAYS: !Ref SweepLookBackDays",
+        "LOOK_BACK_DAYS: 90",
+    ),
+    "a sweep that gives up before EventBridge does": Mistake(
+        "a_sweep_looks_back_as_far_as_it_must_and_may",
+        TEMPLATE,
+        "RetryPolicy: {MaximumEventAgeInSeconds: 86400, MaximumRetryAttempts: 185}",
+        "RetryPolicy: {MaximumEventAgeInSeconds: 604800, MaximumRetryAttempts: 185}",
     ),
     "a rule that may not use its queue": Mistake(
         "rules_may_use_their_queue", TEMPLATE, "                  - !GetAtt NotifyFunctionExecutionEnded.Arn\n", ""

@@ -14,6 +14,7 @@ import notify
 import postprocess.job
 import preprocess.cloud
 import reconcile
+import sweep
 from spotline import settings
 from tests.template.rules.jobs import container
 from tests.template.system import DEV, load
@@ -21,6 +22,7 @@ from tests.template.system import DEV, load
 SYSTEM = load(DEV)
 FUNCTIONS: dict[str, Any] = {
     "IngestFunction": ingest.Settings,
+    "SweepFunction": sweep.Settings,
     "LaunchGangFunction": launch_gang.Settings,
     "ReconcileFunction": reconcile.Settings,
     "NotifyFunction": notify.Settings,

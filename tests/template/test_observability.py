@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
+import reconcile
+from spotline import settings
 from spotline.failures import ErrorName
-from tests.template.system import DEV, PROD, System, load
+from tests.template.emitted import emitted
+from tests.template.system import DEV, FARGATE, PROD, System, load
 
-SYSTEM = load({**PROD, "ExpectRunsDaily": "yes", "AlarmEmail": "someone@example.com"})
+SYSTEM = load({**PROD, **FARGATE, "RunExpectedByHour": "12", "AlarmEmail": "someone@example.com"})
 BODY: dict[str, Any] = json.loads(SYSTEM.named("Dashboard").properties["DashboardBody"])
 OURS = "Spotline/spotline"
+Metric = tuple[str, str, tuple[str, ...]]
 # Metrics that AWS sends by itself ("Monitoring Step Functions metrics", "Lambda function metrics", "Amazon SQS metrics").
 SENT = {
     "AWS/States": {
@@ -27,67 +31,79 @@ SENT = {
     },
     "AWS/Lambda": {"Errors", "Throttles", "Invocations", "Duration"},
     "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"},
-    OURS: {
-        transformation["MetricName"]
-        for metric_filter in SYSTEM.all("AWS::Logs::MetricFilter")
-        for transformation in metric_filter.properties["MetricTransformations"]
-    },
+}
+COUNTED = {
+    (transformation["MetricName"], ())
+    for metric_filter in SYSTEM.all("AWS::Logs::MetricFilter")
+    for transformation in metric_filter.properties["MetricTransformations"]
 }
 
 
-def drawn() -> set[tuple[str, str]]:
-    """Namespace and name of every metric on the dashboard, CloudWatch's abbreviations written out."""
-    found: set[tuple[str, str]] = set()
+def drawn() -> set[Metric]:
+    """Namespace, name and dimensions of every metric on the dashboard, CloudWatch's abbreviations written out."""
+    found: set[Metric] = set()
     for widget in BODY["widgets"]:
         before: list[str] = []
         for row in widget["properties"].get("metrics", []):
             names = [item for item in row if isinstance(item, str)]
+            if not names:
+                continue  # an expression over others
             if names[0] == "...":
                 names = before[: len(before) - len(names) + 1] + names[1:]
             before = [old if new == "." else new for new, old in zip(names, [*before, *names], strict=False)]
-            found.add((before[0], before[1]))
+            found.add((before[0], before[1], tuple(before[2::2])))
     return found
 
 
-def alarmed(system: System) -> set[tuple[str, str]]:
+def alarmed(system: System) -> set[Metric]:
     found = set()
     for alarm in system.all("AWS::CloudWatch::Alarm"):
         metrics = [
             entry["MetricStat"]["Metric"] for entry in alarm.properties.get("Metrics", []) if "MetricStat" in entry
         ]
         for metric in metrics or [alarm.properties]:
-            found.add((metric["Namespace"], metric["MetricName"]))
+            dimensions = tuple(dimension["Name"] for dimension in metric.get("Dimensions", ()))
+            found.add((metric["Namespace"], metric["MetricName"], dimensions))
     return found
 
 
-@pytest.mark.parametrize("metric", sorted(drawn() | alarmed(SYSTEM)), ids="-".join)
-def test_a_metric_that_is_looked_at_is_one_that_is_sent(metric: tuple[str, str]) -> None:
-    namespace, name = metric
-    assert name in SENT[namespace]
+@pytest.mark.parametrize(
+    "metric", sorted(drawn() | alarmed(SYSTEM)), ids=lambda metric: "-".join([*metric[:2], *metric[2]])
+)
+def test_a_metric_that_is_looked_at_is_one_that_is_sent(metric: Metric) -> None:
+    namespace, name, dimensions = metric
+    if namespace == OURS:
+        assert (name, dimensions) in emitted() | COUNTED
+    else:
+        assert name in SENT[namespace]
 
 
-def test_every_metric_of_ours_is_drawn() -> None:
-    assert {name for namespace, name in drawn() if namespace == OURS} == SENT[OURS]
+def test_every_metric_of_ours_is_looked_at() -> None:
+    looked_at = {(name, dimensions) for namespace, name, dimensions in drawn() | alarmed(SYSTEM) if namespace == OURS}
+    assert looked_at == emitted() | COUNTED
 
 
-def test_filters_name_states_and_errors_of_the_definition() -> None:
+def test_functions_write_into_the_namespace_that_is_looked_at() -> None:
+    for function in SYSTEM.all("AWS::Lambda::Function"):
+        assert function.properties["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] == OURS
+
+
+def test_every_queue_is_charted_by_the_name_that_reconcile_gives_it() -> None:
+    rows = [row for widget in BODY["widgets"] for row in widget["properties"].get("metrics", [])]
+    [start] = [at for at, row in enumerate(rows) if "RunnableAgeSeconds" in row]
+    following = itertools.takewhile(lambda row: row[0] == "...", rows[start + 1 :])
+    drawn_queues = {rows[start][3], *(row[1] for row in following)}
+    told = SYSTEM.named("ReconcileFunction").properties["Environment"]["Variables"]
+    known = settings.load(reconcile.Settings, {key: str(value) for key, value in told.items()})
+    assert set(known.queues) == {queue.ref for queue in SYSTEM.all("AWS::Batch::JobQueue")}
+    assert set(known.queues.values()) == drawn_queues
+
+
+def test_filters_name_our_errors() -> None:
     patterns = [metric_filter.properties["FilterPattern"] for metric_filter in SYSTEM.all("AWS::Logs::MetricFilter")]
-    states = [name for pattern in patterns for name in re.findall(r'details\.name = "([^"]+)"', pattern)]
     errors = [name for pattern in patterns for name in re.findall(r'details\.error = "([^"]+)"', pattern)]
-    assert states
-    assert all(any(fnmatchcase(state, pattern) for state in SYSTEM.states) for pattern in states)
     assert errors
     assert set(errors) <= {error.value for error in ErrorName}
-
-
-def test_every_state_that_launches_a_gang_is_counted() -> None:
-    launching = {
-        name for name, state in SYSTEM.states.items() if str(state.get("Resource")).endswith(".waitForTaskToken")
-    }
-    patterns = re.findall(
-        r'details\.name = "([^"]+)"', str([it.properties for it in SYSTEM.all("AWS::Logs::MetricFilter")])
-    )
-    assert launching == {name for name in SYSTEM.states if any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 def test_widgets_fill_the_dashboard_without_overlap() -> None:
@@ -104,6 +120,30 @@ def test_widgets_fill_the_dashboard_without_overlap() -> None:
     assert len(covered) == 24 * (1 + max(y for _, y in covered))
 
 
-def test_an_alarm_on_missing_runs_is_for_those_who_have_some_every_day() -> None:
-    assert "NoRunForADay" in {alarm.name for alarm in SYSTEM.all("AWS::CloudWatch::Alarm")}
-    assert "NoRunForADay" not in {alarm.name for alarm in load(DEV).all("AWS::CloudWatch::Alarm")}
+def alarm(system: System, name: str) -> dict[str, Any]:
+    return system.named(name).properties
+
+
+def test_a_missing_run_rings_from_the_hour_on_that_was_given() -> None:
+    expressions = [entry.get("Expression") for entry in alarm(SYSTEM, "NoRunByTheHour")["Metrics"]]
+    assert "IF(HOUR(today) >= 12 AND today < 1, 1, 0)" in expressions
+    assert "NoRunByTheHour" not in {it.name for it in load(DEV).all("AWS::CloudWatch::Alarm")}
+
+
+def test_a_gang_that_waits_is_an_alarm_only_after_it_should_have_been_moved_on() -> None:
+    told = SYSTEM.named("ReconcileFunction").properties["Environment"]["Variables"]
+    for name, market in (("SpotGangsWait", "SPOT"), ("OnDemandGangsWait", "ON_DEMAND")):
+        assert int(alarm(SYSTEM, name)["Threshold"]) == int(told[f"{market}_MAX_WAIT_SECONDS"])
+
+
+def test_hours_run_out_when_too_few_are_left_for_an_attempt() -> None:
+    told = SYSTEM.named("LaunchGangFunction").properties["Environment"]["Variables"]
+    assert int(alarm(SYSTEM, "GangHoursRunOut")["Threshold"]) * 3600 == int(told["GANG_ATTEMPT_SECONDS"])
+
+
+def test_every_function_and_every_queue_is_watched() -> None:
+    watched = str(alarm(SYSTEM, "FunctionsFail")["Metrics"])
+    for function in SYSTEM.all("AWS::Lambda::Function"):
+        assert watched.count(function.ref) == 2, f"errors and throttles of {function.path}"
+    blocked = SYSTEM.named("QueueBlocked").properties["EventPattern"]["detail"]["jobQueue"]
+    assert {queue.ref for queue in SYSTEM.all("AWS::Batch::JobQueue")} == set(blocked)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.template.mistakes import MISTAKES
 from tests.template.rules import RULES
-from tests.template.system import DEV, OWN_VPC, PROD, System, load
+from tests.template.system import DEV, FARGATE, OWN_VPC, PROD, System, load
 from twin.deployment.errors import ParameterError, RuleViolated, TemplateError
 
 SIZES = [
@@ -26,6 +26,7 @@ DEPLOYMENTS = {
     "dev": DEV,
     "prod": PROD,
     "own-vpc": OWN_VPC,
+    "fargate": FARGATE,
     "efa-4": {**PROD, "GangInstanceType": "p4d.24xlarge"},
     "efa-1": {"Efa": "on", "GangInstanceType": "g6.12xlarge"},
 }

@@ -24,6 +24,7 @@ CALLS: dict[str, tuple[str, str, dict[str, str], set[str]]] = {
         {"ComputeEnvironmentName": "generated"},
         {"ReplaceComputeEnvironment", "UpdatePolicy"},
     ),
+    "AWS::Batch::SchedulingPolicy": ("batch", "CreateSchedulingPolicy", {"Name": "generated"}, set()),
     "AWS::Batch::JobQueue": ("batch", "CreateJobQueue", {"JobQueueName": "generated"}, set()),
     "AWS::Batch::JobDefinition": ("batch", "RegisterJobDefinition", {}, set()),
     "AWS::EC2::LaunchTemplate": ("ec2", "CreateLaunchTemplate", {"LaunchTemplateName": "generated"}, set()),

@@ -40,6 +40,7 @@ _MANAGED = {
 _NAMES = {
     "AWS::Batch::ComputeEnvironment": "ComputeEnvironmentName",
     "AWS::Batch::JobQueue": "JobQueueName",
+    "AWS::Batch::SchedulingPolicy": "Name",
     "AWS::DynamoDB::Table": "TableName",
     "AWS::EC2::LaunchTemplate": "LaunchTemplateName",
     "AWS::EC2::PlacementGroup": "GroupName",

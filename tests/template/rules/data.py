@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spotline.objects import TEMPORARY_TAG
 from tests.template.system import System, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_FORGOTTEN_DAYS = 90  # "Quotas related to executions", Step Functions Developer Guide
 _REDRIVABLE_DAYS = 14  # "Redriving executions", Step Functions Developer Guide
 
 
@@ -46,10 +48,21 @@ def buckets_speak_tls_only(system: System) -> Iterator[str]:
 
 
 def what_a_redrive_needs_is_kept(system: System) -> Iterator[str]:
-    """Clean shards outlive the last redrive."""
-    for rule in system.named("IntermediateBucket").properties["LifecycleConfiguration"]["Rules"]:
-        if int(rule.get("ExpirationInDays", _REDRIVABLE_DAYS + 1)) <= _REDRIVABLE_DAYS:
-            yield f"the intermediate bucket forgets after {rule['ExpirationInDays']} days, a run can be redriven for {_REDRIVABLE_DAYS}"
+    """Shards and checkpoints outlive the last redrive, and are removed then; results stay."""
+    for name in ("IntermediateBucket", "ResultsBucket"):
+        for rule in system.named(name).properties["LifecycleConfiguration"]["Rules"]:
+            if int(rule.get("ExpirationInDays", _REDRIVABLE_DAYS + 1)) <= _REDRIVABLE_DAYS:
+                yield f"{name} forgets after {rule['ExpirationInDays']} days, a run can be redriven for {_REDRIVABLE_DAYS}"
+    rules = system.named("ResultsBucket").properties["LifecycleConfiguration"]["Rules"]
+    removed = [rule.get("TagFilters") for rule in rules if "ExpirationInDays" in rule]
+    key, value = TEMPORARY_TAG
+    if removed != [[{"Key": key, "Value": value}]]:
+        yield f"the results bucket must remove what is temporary, and nothing else: it removes {removed}"
+    if not any(
+        "ExpirationInDays" in rule
+        for rule in system.named("IntermediateBucket").properties["LifecycleConfiguration"]["Rules"]
+    ):
+        yield "the intermediate bucket keeps every run's shards for ever"
 
 
 def tables_are_safe(system: System) -> Iterator[str]:
@@ -88,6 +101,26 @@ def no_event_is_lost_silently(system: System) -> Iterator[str]:
         config = kept.get(function.ref)
         if config is None or "OnFailure" not in config.properties.get("DestinationConfig", {}):
             yield f"{function.path} has no destination for what it fails on"
+
+
+def schedules_are_punctual(system: System) -> Iterator[str]:
+    """A flexible window would let a late file be told later than its hour, and looks come in heaps."""
+    for schedule in system.all("AWS::Scheduler::Schedule"):
+        if schedule.properties.get("FlexibleTimeWindow") != {"Mode": "OFF"}:
+            yield f"{schedule.path} fires when it likes"
+
+
+def a_sweep_looks_back_as_far_as_it_must_and_may(system: System) -> Iterator[str]:
+    """Longer than EventBridge tries to deliver an event; less than the 90 days after which an execution's name is free again."""
+    days = int(system.named("SweepFunction").properties["Environment"]["Variables"]["LOOK_BACK_DAYS"])
+    delivery = max(
+        int(target["RetryPolicy"]["MaximumEventAgeInSeconds"])
+        for rule in system.all("AWS::Events::Rule")
+        for target in rule.properties["Targets"]
+        if target["Arn"] == "{IngestFunction.Arn}"
+    )
+    if not delivery / 86_400 <= days < _FORGOTTEN_DAYS:
+        yield f"a sweep looks back {days} days"
 
 
 def rules_may_use_their_queue(system: System) -> Iterator[str]:
@@ -140,6 +173,8 @@ RULES = (
     tables_are_safe,
     queues_are_encrypted,
     no_event_is_lost_silently,
+    schedules_are_punctual,
+    a_sweep_looks_back_as_far_as_it_must_and_may,
     rules_may_use_their_queue,
     logs_do_not_stay_for_ever,
     everything_is_logged_and_traced,

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
+
 from tests.template.instances import INSTANCE_TYPES
+from twin.compute import fargate
+from twin.deployment.shapes import to_api
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tests.template.system import Resource, System
 
@@ -22,9 +26,10 @@ _SYNC = "arn:aws:states:::batch:submitJob.sync"
 def submissions(system: System) -> list[tuple[Resource, Any]]:
     """Every pair of job definition and queue that jobs are submitted with: by the state machine and by launch_gang."""
     pairs = [
-        (system.job_definition(state["Parameters"]["JobDefinition"]), state["Parameters"]["JobQueue"])
+        (system.job_definition(state["Parameters"]["JobDefinition"]), queue)
         for state in system.states.values()
         if state.get("Resource") == _SYNC
+        for queue in queues_of(system, state)
     ]
     told = system.named("LaunchGangFunction").properties["Environment"]["Variables"]
     pairs += [
@@ -32,6 +37,12 @@ def submissions(system: System) -> list[tuple[Resource, Any]]:
         for market in ("SPOT", "ON_DEMAND")
     ]
     return pairs
+
+
+def queues_of(system: System, state: Mapping[str, Any]) -> list[Any]:
+    """The queues that a Task may submit to: the state machine's Pass states put the run's into `$.queues`."""
+    (_, queues, stage) = state["Parameters"]["JobQueue.$"].split(".")
+    return [taken["Result"][stage] for taken in system.states.values() if taken.get("ResultPath") == f"$.{queues}"]
 
 
 def gangs(system: System) -> list[tuple[Resource, Any]]:
@@ -124,7 +135,7 @@ def tasks_outlast_their_jobs(system: System) -> Iterator[str]:
     for name, state in system.states.items():
         if state.get("Resource") == _SYNC:
             definition = system.job_definition(state["Parameters"]["JobDefinition"])
-            longest = _longest(system, definition, state["Parameters"]["JobQueue"])
+            longest = max(_longest(system, definition, queue) for queue in queues_of(system, state))
         elif str(state.get("Resource")).endswith(":lambda:invoke.waitForTaskToken"):
             spot, on_demand = gangs(system)
             longest = _longest(system, *(spot if state["Parameters"]["Payload"]["market"] == "SPOT" else on_demand))
@@ -180,6 +191,27 @@ def jobs_on_the_main_queue_fit(system: System) -> Iterator[str]:
                 yield f"{definition.path} asks for more vCPUs than {queue} has"
 
 
+def fargate_jobs_ask_for_what_fargate_has(system: System) -> Iterator[str]:
+    """A definition is made for instances or for Fargate, and Fargate refuses much of what instances take."""
+    for definition, queue in submissions(system):
+        without_instances = any("FARGATE" in environment["Type"] for environment in system.environments(queue))
+        capabilities = definition.properties.get("PlatformCapabilities", ["EC2"])
+        if capabilities != (["FARGATE"] if without_instances else ["EC2"]):
+            yield f"{definition.path} is made for {capabilities} and is submitted to {queue}"
+        if capabilities == ["FARGATE"]:
+            for problem in fargate.problems(_as_registered(definition)["containerProperties"]):
+                yield f"{definition.path}: {problem}"
+
+
+def _as_registered(definition: Resource) -> dict[str, Any]:
+    """A definition as the call that CloudFormation registers it with."""
+    model = botocore.session.get_session().get_service_model("batch")
+    shape = model.operation_model("RegisterJobDefinition").input_shape
+    assert shape is not None
+    registered: dict[str, Any] = to_api(definition.properties, shape, definition.path)
+    return registered
+
+
 def containers_write_to_tmp_only(system: System) -> Iterator[str]:
     """A read-only root file system, and one scratch volume."""
     for definition in system.all("AWS::Batch::JobDefinition"):
@@ -211,6 +243,7 @@ RULES = (
     a_gang_is_an_array_that_batch_takes,
     whole_gangs_fit,
     jobs_on_the_main_queue_fit,
+    fargate_jobs_ask_for_what_fargate_has,
     containers_write_to_tmp_only,
     jobs_are_named_without_revision,
 )

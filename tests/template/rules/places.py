@@ -5,19 +5,53 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.template.instances import INSTANCE_TYPES
-from tests.template.rules.jobs import container, gangs
-from tests.template.system import System, as_list
+from tests.template.rules.jobs import container, gangs, queues_of
+from tests.template.system import Resource, System, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_STRATEGIES = {"EC2": {"BEST_FIT_PROGRESSIVE"}, "SPOT": {"SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED"}}
+_STRATEGIES: dict[str, set[str | None]] = {
+    "EC2": {"BEST_FIT_PROGRESSIVE"},
+    "SPOT": {"SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED"},
+    "FARGATE": {None},
+}
+_OF_INSTANCES = {
+    "AllocationStrategy",
+    "Ec2Configuration",
+    "InstanceRole",
+    "InstanceTypes",
+    "LaunchTemplate",
+    "MinvCpus",
+    "PlacementGroup",
+    "Tags",
+}
 _REASONS = {
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
     "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
     "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
 }
 _JOIN_ECS = "service-role/AmazonEC2ContainerServiceforEC2Role"
+
+
+def with_instances(system: System) -> list[Resource]:
+    """The environments that launch instances: all but Fargate's."""
+    return [
+        environment
+        for environment in system.all("AWS::Batch::ComputeEnvironment")
+        if "FARGATE" not in environment.properties["ComputeResources"]["Type"]
+    ]
+
+
+def fargate_has_no_instances(system: System) -> Iterator[str]:
+    """Batch refuses what describes instances, and a queue that mixes both ("Fargate compute environments")."""
+    for environment in system.all("AWS::Batch::ComputeEnvironment"):
+        resources = environment.properties["ComputeResources"]
+        if "FARGATE" in resources["Type"] and _OF_INSTANCES & set(resources):
+            yield f"{environment.path} is Fargate's and has {sorted(_OF_INSTANCES & set(resources))}"
+    for queue in system.all("AWS::Batch::JobQueue"):
+        if len({"FARGATE" in environment["Type"] for environment in system.environments(queue.ref)}) > 1:
+            yield f"{queue.path} mixes Fargate and instances"
 
 
 def markets_and_strategies_agree(system: System) -> Iterator[str]:
@@ -30,7 +64,7 @@ def markets_and_strategies_agree(system: System) -> Iterator[str]:
 
 def environments_are_updated_in_place(system: System) -> Iterator[str]:
     """What an infrastructure update requires (Batch User Guide, "Perform infrastructure updates"), and what would block it."""
-    for environment in system.all("AWS::Batch::ComputeEnvironment"):
+    for environment in with_instances(system):
         properties, resources = environment.properties, environment.properties["ComputeResources"]
         if properties.get("ReplaceComputeEnvironment") is not False or "UpdatePolicy" not in properties:
             yield f"{environment.path} would be replaced, with the jobs that run in it"
@@ -45,7 +79,7 @@ def environments_are_updated_in_place(system: System) -> Iterator[str]:
 
 def instances_can_join_their_cluster(system: System) -> Iterator[str]:
     """Without the policy an instance starts, is billed, and never takes a job."""
-    for environment in system.all("AWS::Batch::ComputeEnvironment"):
+    for environment in with_instances(system):
         profile = str(environment.properties["ComputeResources"].get("InstanceRole"))
         if not profile.endswith(".Arn}") or system.at(profile).type != "AWS::IAM::InstanceProfile":
             yield f"{environment.path}: InstanceRole is the ARN of an instance profile, not {profile}"
@@ -80,7 +114,7 @@ def multi_node_jobs_stand_close(system: System) -> Iterator[str]:
 
 def images_suit_their_instances(system: System) -> Iterator[str]:
     """Amazon Linux 2 environments can no longer be created, and GPUs want the image with their driver."""
-    for environment in system.all("AWS::Batch::ComputeEnvironment"):
+    for environment in with_instances(system):
         resources = environment.properties["ComputeResources"]
         gpus = any(name in INSTANCE_TYPES for name in resources["InstanceTypes"])
         wanted = "ECS_AL2023_NVIDIA" if gpus else "ECS_AL2023"
@@ -142,6 +176,33 @@ def gangs_do_not_take_turns(system: System) -> Iterator[str]:
             yield f"{queue} has a scheduling policy"
 
 
+def backfill_never_goes_before_the_day(system: System) -> Iterator[str]:
+    """Where both may run, the day's queue has the higher priority; and a backfill tries Spot before it pays for more."""
+    day, backfill = (system.states[f"Take the {whose}'s queues"]["Result"] for whose in ("day", "backfill"))
+    for stage, queue in backfill.items():
+        ours, theirs = system.at(queue), system.at(day[stage])
+        if ours.path == theirs.path or int(ours.properties["Priority"]) >= int(theirs.properties["Priority"]):
+            yield f"{ours.path} is served no later than {theirs.path}"
+        kinds = [environment["Type"] for environment in system.environments(queue)]
+        if "EC2" in kinds and kinds[0] != "SPOT":
+            yield f"{ours.path} tries {kinds[0]} first"
+
+
+def datasets_share_the_queues_that_are_not_gangs(system: System) -> Iterator[str]:
+    """A queue with a scheduling policy takes no job without a share identifier, one without a policy none with it (SubmitJob)."""
+    for name, state in system.states.items():
+        if state.get("Resource") != "arn:aws:states:::batch:submitJob.sync":
+            continue
+        if state["Parameters"].get("ShareIdentifier.$") != "$.share":
+            yield f"{name!r} submits without the dataset's share"
+        for queue in queues_of(system, state):
+            policy = system.at(queue).properties.get("SchedulingPolicyArn")
+            if policy is None or system.at(policy).type != "AWS::Batch::SchedulingPolicy":
+                yield f"{queue} has no scheduling policy, and would refuse {name!r}"
+            elif "ShareDecaySeconds" not in system.at(policy).properties["FairsharePolicy"]:
+                yield f"{queue} forgets what ran after 10 minutes, the default; jobs here take longer"
+
+
 def nothing_comes_in_from_an_address(system: System) -> Iterator[str]:
     """Security groups name security groups; out goes HTTPS, and a group without a rule of its own lets everything out."""
     for group in system.all("AWS::EC2::SecurityGroup"):
@@ -188,6 +249,7 @@ def private_subnets_reach_their_data(system: System) -> Iterator[str]:
 
 
 RULES = (
+    fargate_has_no_instances,
     markets_and_strategies_agree,
     environments_are_updated_in_place,
     instances_can_join_their_cluster,
@@ -198,6 +260,8 @@ RULES = (
     efa_is_complete,
     queues_do_not_wait_for_ever,
     gangs_do_not_take_turns,
+    backfill_never_goes_before_the_day,
+    datasets_share_the_queues_that_are_not_gangs,
     nothing_comes_in_from_an_address,
     a_gang_is_open_to_itself_both_ways,
     private_subnets_reach_their_data,

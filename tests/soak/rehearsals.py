@@ -1,0 +1,337 @@
+"""Small rehearsals that between them use every permission of the deployed system, and the facts that tell when one is missing.
+
+Each is played on a dataset of its own and comes to facts that are the same every time, so that two plays can be compared.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from spotline.runs import MarketChoice
+from tests.twin.deployed import CONTRACT, DAY, OVER, Deployed, sample
+from twin import schedules
+from twin.rehearsal import ReclaimAtFirstCheckpoint
+from twin.slack import message_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spotline.runs import Run
+    from twin import Twin
+    from twin.deployment import Stack
+    from twin.slack import SlackWebhook
+
+Facts = dict[str, Any]
+_NAMED_AFTER_WHAT_DIFFERS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16}(?=\.ubj)")
+"""A job's id; the digest in a checkpoint's name."""
+FUNCTIONS = ("Ingest", "Sweep", "LaunchGang", "Reconcile", "Notify")
+ROUNDS = 24
+"""Enough for a checkpoint to be pruned."""
+
+
+class Company(Deployed):
+    """The system, and what can be seen of it from outside."""
+
+    numbers = itertools.count()
+
+    def __init__(self, twin: Twin, stack: Stack, slack: SlackWebhook) -> None:
+        super().__init__(twin, stack, slack)
+        self._sqs = twin.client("sqs")
+        self._listener = self._sqs.create_queue(QueueName="listener")["QueueUrl"]
+        self._published: list[str] = []
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._listener, AttributeNames=["QueueArn"])
+        twin.client("sns").subscribe(
+            TopicArn=stack.outputs["MessagesTopic"], Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"]
+        )
+
+    def pause_sweep(self) -> None:
+        """From now on sweep runs only when it is fired: it would start what `ingest` could not, which is what it is for."""
+        scheduler = self.twin.client("scheduler")
+        known = scheduler.get_schedule(Name=self._schedule("SweepFunctionSweepOnSchedule"))
+        kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+        scheduler.update_schedule(**{key: known[key] for key in kept}, State="DISABLED")
+
+    def new_dataset(self) -> str:
+        return f"rehearsal-{next(self.numbers)}"
+
+    def outcome(self, run: Run) -> Facts:
+        """What became of a run, as whoever asked for it sees it."""
+        table = self.twin.client("dynamodb")
+        name = self.stack.outputs["RunsTable"]
+        day = {"pk": {"S": f"DAY#{run.dataset}#{DAY}"}}
+        kept = table.query(
+            TableName=name, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": day["pk"]}
+        )
+        record = table.get_item(TableName=name, Key={"pk": {"S": f"RUN#{run.run_id}"}, "sk": {"S": "RUN"}})
+        described = self.execution(run) if self.has_run(run) else {"status": "none"}
+        return {
+            "execution": described["status"],
+            "error": described.get("error", ""),
+            "recorded as": record.get("Item", {}).get("status", {}).get("S", ""),
+            "day's metrics": len(kept["Items"]),
+            "files": self.files(run),
+            "told": self.told_of(run.dataset),
+            "published": self.published_of(run.dataset),
+        }
+
+    def has_run(self, run: Run) -> bool:
+        try:
+            self.execution(run)
+        except self.twin.client("stepfunctions").exceptions.ExecutionDoesNotExist:
+            return False
+        return True
+
+    def files(self, run: Run) -> list[str]:
+        """What lies under the run, checkpoints and what is named after a job by their kind."""
+        found = []
+        for bucket in ("IntermediateBucket", "ResultsBucket"):
+            listed = self.twin.client("s3").list_objects_v2(
+                Bucket=self.stack.outputs[bucket], Prefix=f"runs/{run.run_id}/"
+            )
+            for item in listed.get("Contents", []):
+                name = item["Key"].removeprefix(f"runs/{run.run_id}/")
+                found.append(_NAMED_AFTER_WHAT_DIFFERS.sub("*", name))
+        return sorted(found)
+
+    def told_of(self, dataset: str) -> list[str]:
+        """Of each message what it has beyond the outcome."""
+        marks = {"Last lines of the log": "a log", "Cost, estimated": "a cost", "wasted": "what reclaims cost"}
+        told = [text for text in map(message_text, self.slack.messages) if dataset in text]
+        return sorted(" and ".join(what for mark, what in marks.items() if mark in text) or "plain" for text in told)
+
+    def published_of(self, dataset: str) -> int:
+        """How many messages subscribers of the topic got."""
+        while messages := self._sqs.receive_message(QueueUrl=self._listener, MaxNumberOfMessages=10).get(
+            "Messages", []
+        ):
+            for message in messages:
+                self._published.append(message["Body"])
+                self._sqs.delete_message(QueueUrl=self._listener, ReceiptHandle=message["ReceiptHandle"])
+        return sum(dataset in text for text in self._published)
+
+    def failed_events(self) -> dict[str, str]:
+        """Messages in the queue of failed events, taken out of it: request -> function."""
+        queue = self.stack.resources["FailedEvents"].physical_id
+        sqs = self.twin.client("sqs")
+        found = {}
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+            for message in messages:
+                body = json.loads(message["Body"])
+                if "requestContext" in body:
+                    found[json.dumps(body["requestPayload"])] = body["requestContext"]["functionArn"].split(":")[6]
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    def measured_since(self, moment_ms: int) -> list[str]:
+        """The metrics that functions wrote since then."""
+        group = self.stack.resources["FunctionLogGroup"].physical_id
+        pages = (
+            self.twin.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=group, startTime=moment_ms)
+        )
+        events = [event["message"] for page in pages for event in page["events"] if '"_aws"' in event["message"]]
+        return sorted({key for text in events for key in json.loads(text) if key not in ("_aws", "service")})
+
+    def invoke(self, function: str, event: Any, kind: str = "Event") -> Any:
+        name = self.stack.resources[f"{function}Function"].physical_id
+        answer = self.twin.client("lambda").invoke(
+            FunctionName=name, InvocationType=kind, Payload=json.dumps(event).encode()
+        )
+        return json.loads(answer["Payload"].read() or b"null")
+
+    def fire(self, schedule: str) -> None:
+        schedules.fire(self._schedule(schedule))
+
+    def _schedule(self, logical_id: str) -> str:
+        return self.stack.resources[logical_id].physical_id.rsplit("|", 1)[-1].rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Something that is begun, and the facts that it should come to: a function that looks at them now."""
+
+    name: str
+    begin: Callable[[Company], Callable[[], Facts]]
+
+
+def a_day(company: Company) -> Callable[[], Facts]:
+    """A file goes the whole way."""
+    dataset = company.new_dataset()
+    company.agree(dataset, rounds=ROUNDS)
+    run = company.land(dataset, sample())
+    return lambda: company.outcome(run)
+
+
+def two_days_at_once(company: Company) -> Callable[[], Facts]:
+    """Two files want a gang where there is a slot for one."""
+    runs = []
+    for dataset in (company.new_dataset(), company.new_dataset()):
+        company.agree(dataset, rounds=ROUNDS)
+        runs.append(company.land(dataset, sample()))
+    return lambda: {f"run {place}": company.outcome(run) for place, run in enumerate(runs)}
+
+
+def bad_data(company: Company) -> Callable[[], Facts]:
+    """A file breaks its contract beyond the tolerance."""
+    dataset = company.new_dataset()
+    company.agree(dataset, rounds=None, tolerance=0.0)
+    run = company.land(dataset, sample(bad_rows=3))
+    return lambda: company.outcome(run)
+
+
+def a_reclaimed_day(company: Company) -> Callable[[], Facts]:
+    """Spot takes an instance of the gang away after its first checkpoint."""
+    ReclaimAtFirstCheckpoint(gangs=1).install()
+    return a_day(company)
+
+
+def a_misplaced_file(company: Company) -> Callable[[], Facts]:
+    """A file lands under a key that names no day."""
+    dataset = company.new_dataset()
+    company.twin.client("s3").put_object(
+        Bucket=company.stack.outputs["IngestBucket"], Key=f"data/{dataset}/someday/file.csv", Body=b"a\n1\n"
+    )
+    return lambda: {"told": company.told_of(dataset)}
+
+
+def nonsense(company: Company) -> Callable[[], Facts]:
+    """Functions are sent events that they fail on, and what they fail on is kept."""
+    number = company.new_dataset()
+    poison = {"source": "aws.states", "kind": "nonsense", "number": number}
+    invoked = [function for function in FUNCTIONS if function != "LaunchGang"]
+    for function in invoked:
+        company.invoke(function, {**poison, "function": function})
+    kept: dict[str, str] = {}
+
+    def facts() -> Facts:
+        kept.update(company.failed_events())
+        return {"kept": sorted(name.split("-")[1] for event, name in kept.items() if number in event)}
+
+    return facts
+
+
+def a_look(company: Company) -> Callable[[], Facts]:
+    """The schedule makes reconcile look. One that is under way when a permission goes would tell what this one should."""
+    time.sleep(5)
+    began = int(time.time() * 1000)
+    company.fire("ReconcileFunctionLookAgain")
+    return lambda: {"measured": [name for name in company.measured_since(began) if name != "GangLaunched"]}
+
+
+def a_lost_event(company: Company) -> Callable[[], Facts]:
+    """Files land and nobody tells of it; a contract waits for another that does not come."""
+    events = company.twin.client("events")
+    rule = company.stack.resources["IngestFunctionFileLanded"].physical_id.rsplit("|", 1)[-1]
+    late = company.new_dataset()
+    spotline = {"tolerance": {"maxRejectedShare": 0.5, "minRows": 1}, "delivery": {"expectedBy": "00:00"}}
+    company.twin.client("s3").put_object(
+        Bucket=company.stack.outputs["IngestBucket"],
+        Key=f"contracts/{late}.json",
+        Body=json.dumps({**CONTRACT, "spotline": spotline}).encode(),
+    )
+    events.disable_rule(Name=rule)
+    runs = []
+    for dataset in (company.new_dataset(), company.new_dataset()):
+        company.agree(dataset, rounds=None)
+        runs.append(company.land(dataset, sample()))
+    company.fire("SweepFunctionSweepOnSchedule")
+
+    def facts() -> Facts:
+        found = [company.has_run(run) for run in runs]
+        if all(found):
+            events.enable_rule(Name=rule)
+        return {"late": bool(company.told_of(late)), "runs": found}
+
+    return facts
+
+
+def a_backfill(company: Company) -> Callable[[], Facts]:
+    """An operator asks again for a day that has run, with force, and the function has time for one file at a time."""
+    dataset = company.new_dataset()
+    company.agree(dataset, rounds=None)
+    run = company.land(dataset, sample())
+    company.twin.client("s3").put_object(
+        Bucket=run.source.bucket, Key=f"data/{dataset}/{DAY}/second.csv", Body=sample()
+    )
+    company.until(lambda: statuses(company, dataset) == ["SUCCEEDED"] * 2, "two runs to end", 90)
+    functions, name = company.twin.client("lambda"), company.stack.resources["SweepFunction"].physical_id
+    whole_time = functions.get_function_configuration(FunctionName=name)["Timeout"]
+    functions.update_function_configuration(FunctionName=name, Timeout=29)  # what it wants left over is 30
+    asked = {"from": DAY, "to": DAY, "dataset": dataset, "force": True}
+    answer = company.invoke("Sweep", asked, kind="RequestResponse")
+    functions.update_function_configuration(FunctionName=name, Timeout=whole_time)
+
+    def facts() -> Facts:
+        return {"answered": "errorType" not in (answer or {}), "runs": statuses(company, dataset)}
+
+    return facts
+
+
+def statuses(company: Company, dataset: str) -> list[str]:
+    """How the executions of a dataset stand."""
+    listed = company.twin.client("stepfunctions").list_executions(
+        stateMachineArn=company.stack.outputs["StateMachineArn"], maxResults=1000
+    )
+    return sorted(run["status"] for run in listed["executions"] if run["name"].startswith(f"{dataset}-{DAY}-"))
+
+
+def a_spent_day(company: Company) -> Callable[[], Facts]:
+    """A run insists on On-Demand when the day's hours there are spent."""
+    table, name = company.twin.client("dynamodb"), company.stack.outputs["RunsTable"]
+    key = {"pk": {"S": f"BUDGET#{datetime.now(UTC):%Y%m%d}"}, "sk": {"S": "ON_DEMAND"}}
+    table.put_item(TableName=name, Item={**key, "spent": {"N": "999999"}})
+    dataset = company.new_dataset()
+    company.agree(dataset, rounds=ROUNDS)
+    landed = company.land(dataset, sample())
+    run = replace(landed, run_id=f"{landed.run_id}-r1", market=MarketChoice.ON_DEMAND)
+    assert company.start(run)
+
+    def facts() -> Facts:
+        described = company.execution(run)
+        if described["status"] in OVER:
+            table.delete_item(TableName=name, Key=key)
+        return {"execution": described["status"], "error": described.get("error", "")}
+
+    return facts
+
+
+REHEARSALS = (
+    Rehearsal("a misplaced file", a_misplaced_file),
+    Rehearsal("a look", a_look),
+    Rehearsal("bad data", bad_data),
+    Rehearsal("a day", a_day),
+    Rehearsal("nonsense", nonsense),
+    Rehearsal("a lost event", a_lost_event),
+    Rehearsal("a spent day", a_spent_day),
+    Rehearsal("a backfill", a_backfill),
+    Rehearsal("two days at once", two_days_at_once),
+    Rehearsal("a reclaimed day", a_reclaimed_day),
+)
+
+
+def settled(
+    look: Callable[[], Facts], *, wanted: Facts | None = None, quiet: float = 3.0, limit: float = 90.0
+) -> Facts:
+    """The facts once they are as wanted, or, where nothing is wanted, once they have not changed for `quiet` seconds."""
+    end, since, facts = time.monotonic() + limit, time.monotonic(), look()
+    while time.monotonic() < end:
+        if facts == wanted:
+            break
+        if wanted is None and time.monotonic() - since > quiet and not _under_way(facts):
+            break
+        time.sleep(0.2)
+        now = look()
+        if now != facts:
+            facts, since = now, time.monotonic()
+    return facts
+
+
+def _under_way(facts: Facts) -> bool:
+    return "RUNNING" in json.dumps(facts) or facts in ({"told": []}, {"measured": []}, {"kept": []})
