@@ -30,7 +30,7 @@ demo: setup ## Take one real day of flights through the whole system, on this ma
 
 .PHONY: test
 test: lint ## Lint, then every test but the soak; under 10 minutes on 2 cores.
-	$(PYTEST) -n 2 --dist loadgroup -m "not soak" --ignore tests/validate
+	$(PYTEST) -n 2 --dist loadgroup -m "not soak" --ignore tests/validate --ignore tests/images
 
 .PHONY: test-sfn-local
 test-sfn-local: setup ## The state machine's cases on Step Functions Local, where Docker has its image.
@@ -43,8 +43,13 @@ $(VALIDATORS): requirements/validate.txt $(INSTALLED)
 	@touch $@
 
 .PHONY: validate
-validate: $(VALIDATORS) ## Prove the template without an account: sam, checkov, parliament, hadolint.
+validate: $(VALIDATORS) ## Prove the template without an account (sam, checkov, parliament, hadolint); a package index is all it needs.
 	PATH="$(CURDIR)/.venv-validate/bin:$$PATH" $(PYTEST) tests/validate
+
+# IMAGES_BASE=<image> builds on that in the place of the public bases; tests/images/make_base.sh makes one without a registry.
+.PHONY: test-images
+test-images: $(VALIDATORS) ## Build the images and run samples in them, and each event with sam; where there is Docker.
+	PATH="$(CURDIR)/.venv-validate/bin:$$PATH" IMAGES_BASE="$(IMAGES_BASE)" $(PYTEST) tests/images
 
 .PHONY: lint
 lint: setup ## Ruff (rules and format) and mypy.
