@@ -1,16 +1,18 @@
 """How fast, and in how much memory, preprocess cleans a dirty file, against single engines that do the same work.
 
-    python benchmarks/preprocess.py --megabytes 1000 --rounds 3            # prints the table
-    python benchmarks/preprocess.py --megabytes 200 1000 --rounds 5 --write  # and puts it into docs/benchmarks.md
+    python benchmarks/preprocess.py --megabytes 1000 --rounds 3                 # prints the table
+    python benchmarks/preprocess.py --megabytes 200 1000 --rounds 7 5 --write   # and puts it into docs/benchmarks.md
 
-Programs run one after another, interleaved, each in a process of its own, so that a slow minute of the machine hits all of them. The
-clean rows of each are compared with ours, value by value. A figure is the median of the rounds; memory is the largest resident set.
+Programs run one after another, interleaved, each in a process of its own, so that a slow minute of the machine hits all of them. Their
+time is that of the whole process. The clean rows of each are compared with ours, value by value. A figure is the median of the runs;
+memory is the largest resident set. A program that asks for more memory than `--gigabytes` is stopped, and said to be.
 """
 
 import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -58,33 +60,59 @@ def main() -> None:
     """Make the data, run everything, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, nargs="+", default=[1000])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, nargs="+", default=[3], help="one number, or one for each size")
     parser.add_argument("--rivals", nargs="*", default=list(RIVALS), choices=RIVALS)
+    parser.add_argument("--once", nargs="*", default=[], choices=RIVALS, help="rivals that run in the first round only")
     parser.add_argument(
         "--variants", nargs="*", default=list(VARIANTS), choices=VARIANTS, help="of our own rows besides"
     )
+    parser.add_argument(
+        "--largest-bare",
+        action="store_true",
+        help="at the largest size, neither variants nor what runs once, and rows are counted, not compared",
+    )
+    parser.add_argument("--gigabytes", type=float, default=14, help="memory that a program may take")
     parser.add_argument("--folder", type=Path, help="keeps the data for the next time (default: a temporary one)")
     parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT.name}")
     options = parser.parse_args()
+    rounds = options.rounds * len(options.megabytes) if len(options.rounds) == 1 else options.rounds
+    resource.setrlimit(resource.RLIMIT_DATA, (int(options.gigabytes * 2**30),) * 2)
+    tables = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        tables = [measure(folder, size, options.rounds, options.rivals, options.variants) for size in options.megabytes]
-    report = "\n\n".join([_machine(options.rounds), *tables])
+        for size, times in zip(options.megabytes, rounds, strict=True):
+            bare = options.largest_bare and size == max(options.megabytes)
+            rivals = [name for name in options.rivals if not (bare and name in options.once)]
+            variants = [] if bare else options.variants
+            tables.append(measure(folder, size, times, rivals, options.once, variants, compare=not bare))
+    report = "\n\n".join([_machine(), *tables])
     print(report)
     if options.write:
         _write(report)
 
 
-def measure(folder: Path, megabytes: int, rounds: int, rivals: list[str], variants: list[str]) -> str:
+def measure(
+    folder: Path,
+    megabytes: int,
+    rounds: int,
+    rivals: list[str],
+    once: list[str],
+    variants: list[str],
+    *,
+    compare: bool,
+) -> str:
     """One size: every program on the plain file, and ours on its variants."""
     source = _data(folder, megabytes, "plain")
     others = {variant: _data(folder, megabytes, variant) for variant in variants}
-    runs: dict[str, list[Run]] = defaultdict(list)
+    runs: dict[str, list[Run | None]] = defaultdict(list)
     with tempfile.TemporaryDirectory(dir=folder) as ours:
         for turn in range(rounds):
             for name in (OURS, *rivals, FLOOR):
-                runs[name].append(_run(name, source, folder, ours=Path(ours) if turn == 0 else None))
+                if turn == 0 or (name not in once and None not in runs[name]):
+                    run = _run(name, source, folder, ours=Path(ours) if turn == 0 and compare else None)
+                    runs[name].append(run)
+                    _same_counts(name, run, runs[OURS][0])
             for variant, path in others.items():
                 runs[variant].append(_run(OURS, path, folder))
     return _table(megabytes, runs)
@@ -104,8 +132,11 @@ def _data(folder: Path, megabytes: int, variant: str) -> Path:
     return path
 
 
-def _run(name: str, source: Path, folder: Path, *, ours: Path | None = None) -> Run:
-    """Run one program in a folder of its own, and compare its clean rows with ours if they are given."""
+def _run(name: str, source: Path, folder: Path, *, ours: Path | None = None) -> Run | None:
+    """Run one program in a folder of its own, and compare its clean rows with ours if they are given.
+
+    None when a rival does not come to an end; for ours and the floor that is a failure of the benchmark.
+    """
     with tempfile.TemporaryDirectory(dir=folder) as place:
         output = ours if name == OURS and ours is not None else Path(place)
         program = [sys.executable, str(HERE / "preprocess_rivals" / f"{name}.py"), str(source), str(output)]
@@ -113,6 +144,11 @@ def _run(name: str, source: Path, folder: Path, *, ours: Path | None = None) -> 
             contract = source.parent / f"{source.name.split('.')[0].replace('gzip', 'plain')}.contract.json"
             program = [sys.executable, "-m", "preprocess", "--input", str(source), "--output", str(output)]
             program += ["--contract", str(contract)]
+        if name == FLOOR:
+            program[-1] = str(Path(place) / "blocks.json")
+            subprocess.run(
+                [sys.executable, str(HERE / "preprocess_rivals" / "floor_blocks.py"), *program[2:]], check=True
+            )
         told = Path(place) / "told"
         with told.open("wb") as file:
             began = time.monotonic()
@@ -121,7 +157,10 @@ def _run(name: str, source: Path, folder: Path, *, ours: Path | None = None) -> 
             seconds = time.monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise SystemExit(f"{name} failed: {told.read_text()[-2000:]}")
+            sys.stderr.write(f"{name} failed: {told.read_text()[-2000:]}\n")
+            if name in RIVALS:
+                return None
+            raise SystemExit(1)
         document = (output / "manifest.json").read_text() if name == OURS else told.read_text().splitlines()[-1]
         counts = json.loads(document)
         if name in RIVALS and ours is not None:
@@ -130,7 +169,7 @@ def _run(name: str, source: Path, folder: Path, *, ours: Path | None = None) -> 
             ) as apart:  # a child's peak begins at its parent's size
                 apart.submit(_compare, name, output, ours).result()
     run = Run(
-        counts.get("seconds", seconds),
+        seconds,
         usage.ru_utime + usage.ru_stime,
         usage.ru_maxrss / 1024 * (1 if sys.platform == "linux" else 1 / 1024),
         counts["rows_clean"],
@@ -140,6 +179,15 @@ def _run(name: str, source: Path, folder: Path, *, ours: Path | None = None) -> 
         f"{name:18} {source.name:20} {run.seconds:7.2f} s {run.cpu_seconds:7.2f} CPU s {run.peak_megabytes:6.0f} MB\n"
     )
     return run
+
+
+def _same_counts(name: str, run: Run | None, ours: Run | None) -> None:
+    """Fail unless a rival has as many clean and rejected rows as ours."""
+    if run is None or ours is None or name not in RIVALS:
+        return
+    theirs, mine = (run.rows_clean, run.rows_rejected), (ours.rows_clean, ours.rows_rejected)
+    if theirs != mine:
+        raise AssertionError(f"{name}: {theirs} rows are clean and rejected, of ours {mine}")
 
 
 def _compare(name: str, theirs: Path, ours: Path) -> None:
@@ -166,40 +214,40 @@ def _plain(rows: pl.LazyFrame) -> pl.DataFrame:
     return rows.select(columns).sort("id").collect()
 
 
-def _table(megabytes: int, runs: dict[str, list[Run]]) -> str:
+def _table(megabytes: int, runs: dict[str, list[Run | None]]) -> str:
     """The figures of one size as Markdown."""
-    ours = _median(runs[OURS])
-    floor = _median(runs[FLOOR]) if FLOOR in runs else None
+    good = {name: [run for run in some if run is not None] for name, some in runs.items() if None not in some}
+    medians = {name: statistics.median(run.seconds for run in some) for name, some in good.items()}
+    ours = medians[OURS]
     lines = [
         f"### {megabytes} MB",
-        "| program | seconds | against ours | CPU seconds | peak RSS, MB | clean rows | rejected |",
-        "|---|---|---|---|---|---|---|",
+        "| program | runs | seconds | against ours | CPU seconds | peak RSS, MB | clean rows | rejected |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for name, measured in runs.items():
-        seconds = _median(measured)
-        cpu = statistics.median(run.cpu_seconds for run in measured)
-        peak = max(run.peak_megabytes for run in measured)
+    for name, some in runs.items():
         label = TITLES.get(name, name)
-        lines.append(
-            f"| {label} | {seconds:.2f} | {seconds / ours:.2f} | {cpu:.1f} | {peak:.0f} | {measured[0].rows_clean:,}"
-            f" | {measured[0].rows_rejected:,} |"
-        )
-    if floor is not None:
-        best = min((_median(runs[name]) for name in RIVALS if name in runs), default=None)
-        sentence = f"Ours takes {ours / floor:.2f} times the floor"
-        lines += ["", f"{sentence}{'' if best is None else f', and the best rival {best / ours:.2f} times ours'}."]
-    return "\n".join(lines)
+        if name not in good:
+            lines.append(f"| {label} | {len(some)} | did not end: out of memory | | | | | |")
+            continue
+        cpu = statistics.median(run.cpu_seconds for run in good[name])
+        peak = max(run.peak_megabytes for run in good[name])
+        rows = f"{good[name][0].rows_clean:,} | {good[name][0].rows_rejected:,}"
+        figures = f"{medians[name]:.2f} | {medians[name] / ours:.2f} | {cpu:.1f} | {peak:.0f}"
+        lines.append(f"| {label} | {len(some)} | {figures} | {rows} |")
+    told = f"Ours takes {ours / medians[FLOOR]:.2f} times the floor"
+    best = min((medians[name] for name in RIVALS if name in medians), default=None)
+    if best is not None:
+        told += f"; the best rival takes {best / ours:.2f} times ours"
+    if "broken" in medians:
+        told += f"; 1% of broken lines make it {medians['broken'] / ours:.2f} times as long"
+    return "\n".join([*lines, "", f"{told}."])
 
 
-def _median(runs: list[Run]) -> float:
-    return statistics.median(run.seconds for run in runs)
-
-
-def _machine(rounds: int) -> str:
+def _machine() -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in ("polars", "duckdb", "pyarrow", "pandas"))
     memory = psutil.virtual_memory().total / 2**30
     return (
-        f"Measured by `benchmarks/preprocess.py`, {rounds} interleaved rounds, medians; {os.cpu_count()} cores, {memory:.0f} GiB,"
+        f"Measured by `benchmarks/preprocess.py`, runs interleaved, medians; {os.cpu_count()} cores, {memory:.0f} GiB,"
         f" {platform.system()} {platform.machine()}, Python {platform.python_version()}, {versions}."
     )
 

@@ -1,7 +1,13 @@
 """`python -m preprocess`: with arguments on local paths, without any from the environment of a Batch job."""
 
+import gc
 import sys
 
-from preprocess.command import main
+from preprocess.allocation import keep_pages
 
+keep_pages()
+
+from preprocess.command import main  # noqa: E402  loads polars, which reads how to allocate once
+
+gc.freeze()  # what was imported stays: no use in going through it again and again
 sys.exit(main(sys.argv[1:]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from preprocess.columns import choose_reader, dtype
+from preprocess.columns import Reading, choose_reader, dtype
 from preprocess.cutting import Block, cut_records
 from preprocess.decoding import original
 from preprocess.exact import Judge
@@ -55,6 +55,13 @@ class Judged(NamedTuple):
     keys: list[pl.DataFrame]
 
 
+class _Quick(NamedTuple):
+    """What the quick readers make of a block: which records are regular, and each column of them."""
+
+    regular: Positions
+    columns: dict[str, Reading]
+
+
 class BlockReader:
     """Reads blocks of one file; several threads may use one reader.
 
@@ -78,10 +85,6 @@ class BlockReader:
         self._judges = {field.name: Judge(field) for field in contract.fields}
         self._schema = pl.Schema({field.name: dtype(field) for field in contract.fields})
         self._sample = self._sampled(sample)
-        for name, judge in self._judges.items():
-            cells = self._sample[name]
-            if cells.n_unique() <= len(cells) // 4:
-                judge.judge(cells.unique(maintain_order=True).to_list())
         self._readers = [choose_reader(judge.field, judge, self._sample[name]) for name, judge in self._judges.items()]
 
     def many(self, limit: int) -> list[str]:
@@ -103,20 +106,22 @@ class BlockReader:
             quick = self._read_quickly(records)
         if quick is None:
             raise AssertionError("no record is regular, and polars does not read them")
-        return self._settle(block, records, *quick, duplicates)
+        return self._settle(block, records, quick, duplicates)
 
-    def _read_quickly(self, records: Records) -> tuple[pl.DataFrame, pl.DataFrame] | None:
-        """Values, and where they are certain, a row a regular record; None when polars balks."""
+    def _read_quickly(self, records: Records) -> _Quick | None:
+        """What the quick readers make of the regular records; None when polars balks."""
         regular = np.flatnonzero(records.states == REGULAR)
         if not len(regular):
-            return pl.DataFrame(schema=self._schema), pl.DataFrame(schema=dict.fromkeys(self._schema, pl.Boolean()))
-        types = {reader.field.name: reader.read_as for reader in self._readers}
+            nothing = pl.Series(dtype=pl.Boolean)
+            return _Quick(
+                regular, {name: Reading(pl.Series(dtype=kind), nothing) for name, kind in self._schema.items()}
+            )
+        types = {reader.field.name: reader.read_as() for reader in self._readers}
         frame = self._parse(records.join(regular), len(regular), types)
         if frame is None:
             return None
-        readings = [(reader.field.name, reader.read(frame[reader.field.name])) for reader in self._readers]
-        values = pl.DataFrame([reading.values.alias(name) for name, reading in readings])
-        return values, pl.DataFrame([reading.certain.alias(name) for name, reading in readings])
+        readings = {name: reader.read(frame[name]) for name, reader in zip(self._schema, self._readers, strict=True)}
+        return _Quick(regular, readings)
 
     def _parse(self, text: bytes, height: int, types: dict[str, pl.DataType]) -> pl.DataFrame | None:
         """Regular records through polars' CSV parser, as text but for some `types`.
@@ -144,39 +149,27 @@ class BlockReader:
         self,
         block: Block,
         records: Records,
-        rows: pl.DataFrame,
-        certain: pl.DataFrame,
+        quick: _Quick,
         duplicates: Sequence[tuple[int, Rule]] | None,
     ) -> Judged:
         """Put the quick values, the law's and the rejects together."""
-        regular = np.flatnonzero(records.states == REGULAR)
+        rejected = _Rejects()
+        at, rows = quick.regular, self._judge_doubtful(records, quick, rejected)
         odd = np.flatnonzero(records.states == ODD)
-        at, rejected = regular, _Rejects()
-        order = np.arange(len(regular))
-        pieces = [rows]
-        doubtful = np.flatnonzero(~certain.select(pl.all_horizontal(pl.all())).to_series().to_numpy())
-        if len(doubtful):
-            pieces.append(self._judge_doubtful(records, regular[doubtful], rows[doubtful], certain[doubtful], rejected))
-            order[doubtful] = len(regular) + np.arange(len(doubtful))
         if len(odd):
-            pieces.append(self._judge_odd(records, odd, rejected))
-            at = np.concatenate([regular, odd])
-            order = np.concatenate([order, len(regular) + len(doubtful) + np.arange(len(odd))])
-            sorting = np.argsort(at)
-            at, order = at[sorting], order[sorting]
+            order = np.argsort(np.concatenate([at, odd]))
+            at = np.concatenate([at, odd])[order]
+            rows = pl.concat([rows, self._judge_odd(records, odd, rejected)], rechunk=True)[order]
         numbers = np.cumsum(records.states != COMMENT) - 1
         keys = []
         if duplicates is not None:
             self._reject_duplicates(records, duplicates, rejected)
-        elif self._rules:
-            judged = pl.concat(pieces, rechunk=True)[order]
-            keys = [self._keys(rule, judged, numbers[at]) for rule in self._rules]
+        else:
+            keys = [self._keys(rule, rows, numbers[at]) for rule in self._rules]
         if rejected.reasons:
             keep = np.ones(len(records.ends), bool)
             keep[list(rejected.reasons)] = False
-            order = order[keep[at]]
-        if len(pieces) > 1 or len(order) < rows.height:
-            rows = pl.concat(pieces, rechunk=True)[order]
+            rows = rows.filter(keep[at])
         rejected.reasons.update(records.reasons)
         comments = int(np.count_nonzero(records.states == COMMENT))
         size = len(block.text) if self._encoding == "utf-8" else len(original(block.text, self._encoding))
@@ -184,27 +177,24 @@ class BlockReader:
         listed = self._rejected(block, records, numbers, rejected)
         return Judged(Outcome(block.number, count, comments, records.lines, size, rows.height, listed), rows, keys)
 
-    def _judge_doubtful(
-        self, records: Records, rows: Positions, quick: pl.DataFrame, certain: pl.DataFrame, rejected: _Rejects
-    ) -> pl.DataFrame:
-        """The values of regular records with doubtful cells; the law judges those cells."""
-        texts = self._parse(records.join(rows), len(rows), {})
+    def _judge_doubtful(self, records: Records, quick: _Quick, rejected: _Rejects) -> pl.DataFrame:
+        """The values of regular records; the law judges the doubtful cells."""
+        doubtful = {name: np.flatnonzero(~column.certain.to_numpy()) for name, column in quick.columns.items()}
+        marked = np.zeros(len(quick.regular), bool)
+        for cells in doubtful.values():
+            marked[cells] = True
+        some = np.flatnonzero(marked)
+        texts = self._parse(records.join(quick.regular[some]), len(some), {}) if len(some) else None
         if texts is None:
-            texts = self._strings([self._grammar.split(records.record(row)) for row in rows.tolist()])
-        columns = []
-        for name in self._schema.names():
-            values = quick[name]
-            cells = np.flatnonzero(~certain[name].to_numpy())
+            texts = self._strings([self._grammar.split(records.record(row)) for row in quick.regular[some].tolist()])
+        for name, cells in doubtful.items():
             if len(cells):
-                column = texts[name].gather(cells).to_list()
+                column = texts[name].gather(np.searchsorted(some, cells)).to_list()
                 verdicts = self._judges[name].judge(column)
-                rejected.collect(rows[cells].tolist(), name, column, verdicts)
+                rejected.collect(quick.regular[cells].tolist(), name, column, verdicts)
                 found = pl.Series(name, [verdict.value for verdict in verdicts], dtype=self._schema[name])
-                where = np.arange(len(rows))
-                where[cells] = len(rows) + np.arange(len(cells))
-                values = pl.concat([values, found], rechunk=True).gather(where)
-            columns.append(values)
-        return pl.DataFrame(columns)
+                quick.columns[name].values.scatter(cells, found)
+        return pl.DataFrame([column.values.alias(name) for name, column in quick.columns.items()])
 
     def _judge_odd(self, records: Records, odd: Positions, rejected: _Rejects) -> pl.DataFrame:
         """The values of records that only the grammar can split; the law judges each cell."""
@@ -245,10 +235,13 @@ class BlockReader:
         """The regular records at the beginning of the data, as raw cells."""
         end, cuts, quotes, escaped = cut_records(text, False, self._grammar)
         block = Block(0, 0, text[:end], tuple(cuts), quotes, escaped)
-        records = find_records(block, self._grammar, self._width, thorough=True)
-        regular = np.flatnonzero(records.states == REGULAR)
-        frame = self._parse(records.join(regular), len(regular), {}) if len(regular) else None
-        return self._strings([]) if frame is None else frame.select(self._schema.names())
+        for thorough in (False, True):
+            records = find_records(block, self._grammar, self._width, thorough=thorough)
+            regular = np.flatnonzero(records.states == REGULAR)
+            frame = self._parse(records.join(regular), len(regular), {}) if len(regular) else None
+            if frame is not None:
+                return frame.select(self._schema.names())
+        return self._strings([])
 
     def _strings(self, rows: Sequence[Sequence[bytes]]) -> pl.DataFrame:
         """Raw cells as text, the contract's columns only."""
@@ -272,4 +265,4 @@ class _Rejects:
         """Note what the law says against cells of one field."""
         for row, cell, verdict in zip(rows, cells, verdicts, strict=True):
             if verdict.broken:
-                self.reasons.setdefault(row, []).extend(Reason(code, name, cell) for code in verdict.broken)
+                self.reasons.setdefault(row, []).extend([Reason(code, name, cell) for code in verdict.broken])

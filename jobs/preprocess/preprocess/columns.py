@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from preprocess.moments import layout_of, read_moments
 from spotline.contracts import Case, Field, FieldType, cells
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from preprocess.exact import Judge
 
-# Seconds end at 59: polars takes a leap second for the next minute's first.
-_SHAPES = {"Y": "[0-9]{4}", "m": "[0-9]{2}", "d": "[0-9]{2}", "H": "[0-9]{2}", "M": "[0-9]{2}", "S": "[0-5][0-9]"}
 _DATETIME_FORMATS = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S")
 
 # Where the regular expressions of Python and of Rust mean the same on ASCII text: no look-around, back-references, flags, set
@@ -33,8 +32,7 @@ _PORTABLE_PATTERN = re.compile(
 )
 _DIFFERENT = re.compile(r"&&|--|~~|\{,|\[\]|\[\^\]|\[[^\]]*\[|[*+?}]\+")
 
-MAX_SPELLINGS = 1000
-
+_FEW = 250  # spellings
 _SELDOM = 0.01  # a share of the rows that the law can take in its stride
 
 
@@ -47,10 +45,13 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class Reader:
-    """How one field is read from a block: the type that the CSV parser reads at once, and what is made of that."""
+    """How one field is read from a block: the type that the CSV parser reads at once, and what is made of that.
+
+    The type is another for each block where it holds what the parser met in it.
+    """
 
     field: Field
-    read_as: pl.DataType
+    read_as: Callable[[], pl.DataType]
     read: Callable[[pl.Series], Reading]
 
 
@@ -79,12 +80,12 @@ def choose_reader(field: Field, judge: Judge, sample: pl.Series) -> Reader:
     field
         The field.
     judge
-        Knows the spellings met so far, and more as blocks go by.
+        The law, for the columns that are judged spelling by spelling.
     sample
         Raw cells from the beginning of the file.
     """
     distinct = sample.n_unique()
-    few = distinct <= MAX_SPELLINGS // 4 and distinct * 4 <= len(sample)
+    few = distinct <= _FEW and distinct * 4 <= len(sample)
     numeric = field.type in (FieldType.INTEGER, FieldType.NUMBER, FieldType.YEAR)
     enumerated = field.type is FieldType.BOOLEAN or field.constraints.enum is not None
     if not numeric and (few or enumerated):
@@ -103,22 +104,20 @@ def _share(sample: pl.Series, true: pl.Series) -> float:
 
 
 def _spelling_reader(field: Field, judge: Judge) -> Reader:
-    """Looks each raw spelling up among those that the law has judged already."""
+    """Has the CSV parser number the spellings, and the law judge each of them once."""
     kind = dtype(field)
 
     def read(cells: pl.Series) -> Reading:
-        known = judge.spellings()
-        missing = [raw for raw, value in known.items() if value is None]
-        clean = {raw: value for raw, value in known.items() if value is not None}
-        if not clean:
-            values = pl.Series([None], dtype=kind).new_from_index(0, len(cells))
-        else:
-            meanings = pl.Series(list(clean.values()), dtype=kind)
-            values = cells.replace_strict(pl.Series(list(clean)), meanings, default=None, return_dtype=kind)
-        certain = values.is_not_null()
-        return Reading(values, certain | cells.is_in(missing) if missing and not certain.all() else certain)
+        kinds: pl.Categorical = cells.dtype  # type: ignore[assignment]
+        spellings = [*kinds.categories.to_series().to_list(), ""]  # an empty cell has no number
+        verdicts = judge.judge(spellings)
+        numbers = cells.to_physical().fill_null(len(spellings) - 1)
+        values = pl.Series(cells.name, [verdict.value for verdict in verdicts], dtype=kind)
+        certain = pl.Series(cells.name, [not verdict.broken for verdict in verdicts])
+        return Reading(values.gather(numbers), certain.gather(numbers))
 
-    return Reader(field, pl.String(), read)
+    # Categories of each block's own: those of a file might grow without end.
+    return Reader(field, lambda: pl.Categorical(pl.Categories.random()), read)
 
 
 def _number_reader(field: Field, *, padded: bool, often_missing: bool) -> Reader:
@@ -126,7 +125,7 @@ def _number_reader(field: Field, *, padded: bool, often_missing: bool) -> Reader
     plain = field.decimal_char == "." and field.group_char is None and field.type is not FieldType.YEAR
     # The CSV parser passes over leading white space, and knows no missing values.
     if plain and field.trim and not often_missing and not any(_reads(field, text) for text in field.missing_values):
-        return Reader(field, kind, lambda values: Reading(values, _within(field, values)))
+        return Reader(field, lambda: kind, lambda values: Reading(values, _within(field, values)))
 
     def read(cells: pl.Series) -> Reading:
         text = cells.str.strip_chars() if padded else cells
@@ -135,7 +134,7 @@ def _number_reader(field: Field, *, padded: bool, often_missing: bool) -> Reader
         kept = _within(field, values)
         return _without_missing(field, text, values, kept if certain is None else kept & certain)
 
-    return Reader(field, pl.String(), read)
+    return Reader(field, pl.String, read)
 
 
 def _plain_digits(field: Field, text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
@@ -188,7 +187,7 @@ def _string_reader(field: Field) -> Reader:
             certain = test if certain is None else certain & test
         return _without_missing(field, text, values, certain)
 
-    return Reader(field, pl.String(), read)
+    return Reader(field, pl.String, read)
 
 
 def is_portable(pattern: str) -> bool:
@@ -204,69 +203,40 @@ def is_portable(pattern: str) -> bool:
 
 def _moment_reader(field: Field, sample: pl.Series, *, padded: bool) -> Reader:
     pattern = _usual_format(field, sample)
-    shape = None if pattern is None else _shape(pattern)
+    layout = layout_of(pattern)
+    is_utc = cells.is_utc(field)
+    zone = None if pattern.endswith("Z") else field.zone
 
     def read(cells: pl.Series) -> Reading:
         text = cells.str.strip_chars() if padded else cells
-        if pattern is None or shape is None:
+        if layout is None:  # only the law reads such a pattern
             values = pl.Series([None], dtype=dtype(field)).new_from_index(0, len(text))
-        else:
-            values = _parsed(field, text, pattern)
-        certain = _within(field, values)
-        return _without_missing(field, text, values, certain & text.str.contains(shape) if shape else certain)
+            return _without_missing(field, text, values, pl.repeat(False, len(text), eager=True))
+        values, certain = read_moments(field.type, layout, text)
+        if field.type is FieldType.DATETIME and is_utc:
+            values = _in_utc(values, zone)
+        return _without_missing(field, text, values, _within(field, values) & certain)
 
-    return Reader(field, pl.String(), read)
+    return Reader(field, pl.String, read)
 
 
-def _usual_format(field: Field, sample: pl.Series) -> str | None:
+def _usual_format(field: Field, sample: pl.Series) -> str:
     if field.format != "default":
         return field.format
     if field.type is FieldType.DATETIME:
-        shapes = {pattern: _shape(pattern) or "" for pattern in _DATETIME_FORMATS}
-        return max(_DATETIME_FORMATS, key=lambda pattern: _share(sample, sample.str.contains(shapes[pattern])))
+        with_zone = _share(sample, sample.str.ends_with("Z"))
+        return _DATETIME_FORMATS[0 if with_zone > 0.5 else 1]
     return {FieldType.DATE: "%Y-%m-%d", FieldType.TIME: "%H:%M:%S", FieldType.YEARMONTH: "%Y-%m"}[field.type]
 
 
-def _shape(pattern: str) -> str | None:
-    """A regular expression for what a pattern writes, or None when it has directives whose readers may differ."""
-    shape = ""
-    at = 0
-    while at < len(pattern):
-        if pattern[at] == "%":
-            digits = _SHAPES.get(pattern[at + 1])
-            if digits is None:
-                return None
-            shape += digits
-            at += 2
-        elif pattern[at].isascii():
-            shape += re.escape(pattern[at])
-            at += 1
-        else:
-            return None
-    return f"^{shape}$"
-
-
-def _parsed(field: Field, text: pl.Series, pattern: str) -> pl.Series:
-    """The moments, null where there is none. Year 0 is one to polars, and none to Python."""
-    if field.type is FieldType.TIME:
-        return text.str.to_time(pattern, strict=False, cache=False)
-    if field.type is FieldType.DATE:
-        return _from_year_one(text.str.to_date(pattern, strict=False, cache=False), date.min)
-    if field.type is FieldType.YEARMONTH:
-        return _from_year_one((text + "-01").str.to_date(f"{pattern}-%d", strict=False, cache=False), date.min)
-    values = text.str.to_datetime(pattern, time_unit="us", strict=False, cache=False)
-    if field.zone is None:
-        values = _from_year_one(values, datetime(1, 1, 1))  # noqa: DTZ001
-        return values.dt.replace_time_zone("UTC") if cells.is_utc(field) else values
+def _in_utc(values: pl.Series, zone: str | None) -> pl.Series:
+    """Local times of a zone (None: UTC) as moments, null where that is not certain."""
+    if zone is None:
+        return values.dt.replace_time_zone("UTC")
     # Polars tells no daylight saving time after 2099, and histories of zones before 1970 differ.
     known = values.is_between(datetime(1970, 1, 2), datetime(2037, 12, 31))  # noqa: DTZ001
     values = values.set(~known, None)
-    return values.dt.replace_time_zone(field.zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
-
-
-def _from_year_one(values: pl.Series, first: date | datetime) -> pl.Series:
-    early = values < first
-    return values.set(early, None) if early.any() else values
+    return values.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
 
 
 def _without_missing(field: Field, text: pl.Series, values: pl.Series, certain: pl.Series | None) -> Reading:

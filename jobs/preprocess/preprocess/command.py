@@ -102,7 +102,7 @@ def _run_locally(options: argparse.Namespace) -> int:
     work = Options(
         block_bytes=max(1, int(options.block_mb * (1 << 20))),
         workers=max(1, options.workers),
-        cleaned=output if options.cleaned_csv else None,
+        cleaned=options.cleaned_csv,
     )
     try:
         manifest = Job(source, contract, output, progress, contract_path=CONTRACT, options=work).run()

@@ -100,6 +100,13 @@ class Cutter:
             tail = tail[end:]
 
 
+def equal_blocks(size: int, most: int) -> int:
+    """The size of a block, `most` at most, that makes all blocks of a text of this size about equal: none is a small rest."""
+    if size <= most:
+        return most
+    return min(most, -(-size // -(-size // most)) + most // 256)  # each ends up to a record before
+
+
 class Proof(NamedTuple):
     """The whole records of a buffer: up to `end`, without the `cuts`; `quotes` and `escaped` as in `Block`."""
 
@@ -135,15 +142,15 @@ def newlines_only(buffer: bytes, at_end: bool = True) -> bytes:
     return changed.tobytes()
 
 
-def find(array: npt.NDArray[np.uint8], byte: int) -> Positions:
-    """The positions of a byte."""
-    parts = [np.flatnonzero(array[at : at + _WINDOW] == byte) + at for at in range(0, len(array), _WINDOW)]
+def find(array: npt.NDArray[np.uint8], byte: int, test: np.ufunc = np.equal) -> Positions:
+    """The positions of a byte, or of those that pass another `test` against it."""
+    parts = [np.flatnonzero(test(array[at : at + _WINDOW], byte)) + at for at in range(0, len(array), _WINDOW)]
     return np.concatenate(parts) if parts else _NONE
 
 
-def count(array: npt.NDArray[np.uint8], byte: int) -> int:
-    """How often a byte occurs."""
-    return sum(int(np.count_nonzero(array[start : start + _WINDOW] == byte)) for start in range(0, len(array), _WINDOW))
+def count(array: npt.NDArray[np.uint8], byte: int, test: np.ufunc = np.equal) -> int:
+    """How often a byte, or one that passes another `test` against it, occurs."""
+    return sum(int(np.count_nonzero(test(array[at : at + _WINDOW], byte))) for at in range(0, len(array), _WINDOW))
 
 
 def _prove(buffer: bytes, at_end: bool, grammar: Grammar) -> Proof:

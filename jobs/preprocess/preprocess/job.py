@@ -14,7 +14,7 @@ import polars as pl
 
 from preprocess import cleaned, quality, shards
 from preprocess.blocks import BlockReader, Outcome
-from preprocess.cutting import Block, Cutter
+from preprocess.cutting import Block, Cutter, equal_blocks
 from preprocess.decoding import Text, original
 from preprocess.grammar import Grammar
 from preprocess.header import HEAD_BYTES, Header, read_header
@@ -27,7 +27,7 @@ from spotline.manifests import CleanManifest, RejectedPart, Shard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from preprocess.outputs import Folder, Output
+    from preprocess.outputs import Output
     from preprocess.progress import Progress
     from preprocess.sources import Source
     from spotline.contracts import Contract
@@ -45,13 +45,13 @@ _REJECTED_BYTES = 16 << 20
 class Options:
     """How to work; none of it changes a value.
 
-    `block_bytes` of text are judged at once by each of `workers` threads, and become a shard. `cleaned` is the folder that the clean
-    rows go to as CSV too, for those who ask for it.
+    `block_bytes` of text are judged at once by each of `workers` threads, and become a shard. `cleaned` asks for the clean rows as CSV
+    besides, as the contract may.
     """
 
     block_bytes: int = 12 << 20
     workers: int = 2
-    cleaned: Folder | None = None
+    cleaned: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class Job:
         self._contract_path = contract_path
         self._prefix = prefix
         self._options = options or Options()
+        self._cleaned = self._options.cleaned or contract.cleaned_csv
         self._rules = rules(contract)
         self._tally = Tally()
         self._shards: list[Shard] = []
@@ -153,26 +154,35 @@ class Job:
             Grammar(self._contract.dialect),
             self._block_bytes(text),
         )
-        if self._options.cleaned:
-            self._options.cleaned.write(cleaned.PATH, cleaned.header(self._contract))
         position = _Position(header, text, head)
-        for judged in self._judge(blocks, reader, self._statistics, keys, duplicates):
-            self._take(judged, position)
-            self._progress.show(self._tally.rows_read, self._tally.rows_rejected, text.bytes_read)
-        self._flush_rejected()
-        text.close()
+        csv = self._output.grow(cleaned.PATH) if self._cleaned else None
+        try:
+            if csv is not None:
+                csv.append(cleaned.header(self._contract))
+            for judged in self._judge(blocks, reader, self._statistics, keys, duplicates):
+                self._take(judged, position)
+                if csv is not None:
+                    csv.append(judged.csv)
+                self._progress.show(self._tally.rows_read, self._tally.rows_rejected, text.bytes_read)
+            self._flush_rejected()
+            if csv is not None:
+                csv.finish()
+        except BaseException:
+            if csv is not None:
+                csv.abandon()
+            raise
+        finally:
+            text.close()
 
     def _expected_bytes(self) -> int:
         """About how long the file's text is: compressed, CSV is about a fifth."""
         return self._source.size * 5
 
     def _block_bytes(self, text: Text) -> int:
-        """The size of a block that makes all of a file's shards about equal: no member of a gang gets a small rest."""
-        most = self._options.block_bytes
-        if text.compression is not None or text.encoding != "utf-8" or self._source.size <= most:
-            return most
-        blocks = -(-self._source.size // most)
-        return min(most, -(-self._source.size // blocks) + most // 256)  # each ends up to a record before
+        """The size of a block: all of a file's shards are about equal, so that no member of a gang gets a small rest."""
+        if text.compression is not None or text.encoding != "utf-8":
+            return self._options.block_bytes  # how long the text is will be known at its end
+        return equal_blocks(self._source.size, self._options.block_bytes)
 
     def _stride(self, text: Text, sample: bytes) -> int:
         """One row in so many for the sample of the statistics, from the file's size."""
@@ -199,7 +209,7 @@ class Job:
             for shard, body in shards.encode(block.number, rows):
                 self._output.write(shard.path, body)
                 written.append(shard)
-            csv = cleaned.encode(rows, self._contract) if self._options.cleaned else b""
+            csv = cleaned.encode(rows, self._contract) if self._cleaned else b""
             return _Written(outcome, written, summary, csv)
 
         waiting: deque[Future[_Written]] = deque()
@@ -232,8 +242,6 @@ class Job:
         tally.lines = position.line - 1
         tally.size = position.offset
         self._shards += judged.shards
-        if self._options.cleaned:
-            self._options.cleaned.append(cleaned.PATH, judged.csv)
         if self._statistics is not None:
             self._statistics.add(judged.summary)
         if outcome.records != outcome.clean + len(outcome.rejected):
@@ -278,6 +286,7 @@ class Job:
             contract=self._contract_path,
             quality=self._prefix + QUALITY,
             analyse=tally.rows_clean > 0 and analysis is not None,
+            cleaned=self._prefix + cleaned.PATH if self._cleaned else None,
         )
 
 

@@ -17,8 +17,24 @@ class Output(Protocol):
     def write(self, path: str, body: bytes) -> None:
         """Write one whole file."""
 
+    def grow(self, path: str) -> Growing:
+        """Begin a file whose end is not known yet."""
+
     def location(self, path: str) -> str:
         """Its address, for people."""
+
+
+class Growing(Protocol):
+    """A file that is written piece by piece."""
+
+    def append(self, body: bytes) -> None:
+        """Write behind what was written."""
+
+    def finish(self) -> None:
+        """That was all."""
+
+    def abandon(self) -> None:
+        """There will be no more: leave nothing that costs or looks finished, as far as it can be helped."""
 
 
 class Folder:
@@ -30,6 +46,11 @@ class Folder:
     def write(self, path: str, body: bytes) -> None:
         """See `Output.write`."""
         self._put(path, body, "wb")
+
+    def grow(self, path: str) -> GrowingFile:
+        """See `Output.grow`."""
+        self.write(path, b"")
+        return GrowingFile(self, path)
 
     def append(self, path: str, body: bytes) -> None:
         """Write behind what lies there."""
@@ -47,6 +68,24 @@ class Folder:
     def location(self, path: str) -> str:
         """See `Output.location`."""
         return str(self._root / path)
+
+
+class GrowingFile:
+    """A file in a folder, piece by piece."""
+
+    def __init__(self, folder: Folder, path: str) -> None:
+        self._folder = folder
+        self._path = path
+
+    def append(self, body: bytes) -> None:
+        """See `Growing.append`."""
+        self._folder.append(self._path, body)
+
+    def finish(self) -> None:
+        """See `Growing.finish`."""
+
+    def abandon(self) -> None:
+        """See `Growing.abandon`. What is there stays for a person to look at; no manifest names it."""
 
 
 def _advice(error: OSError) -> str:

@@ -35,15 +35,21 @@ class Tally:
 
     def add_reasons(self, rejected: RejectedRows, line: int) -> None:
         """Count why rows were rejected; `line` is the number of the block's first line."""
+        found = Counter(reason[:2] for reasons in rejected.reasons for reason in reasons)
+        self.reasons.update(found)
+        wanted = {key for key in found if len(self.examples.get(key, ())) < _EXAMPLES}
         for index, reasons in enumerate(rejected.reasons):
+            if not wanted:
+                break
             for reason in reasons:
-                key = (reason.code, reason.field)
-                self.reasons[key] += 1
-                examples = self.examples.setdefault(key, [])
-                if len(examples) < _EXAMPLES:
+                key = reason[:2]
+                if key in wanted:
                     example = {"record": self.rows_read + int(rejected.records[index]) + 1}
                     example["line"] = line + int(rejected.lines[index])
+                    examples = self.examples.setdefault(key, [])
                     examples.append(example | ({} if reason.value is None else {"value": reason.value[:_SHOWN]}))
+                    if len(examples) == _EXAMPLES:
+                        wanted.remove(key)
 
 
 def verdict(tally: Tally, tolerance: Tolerance) -> str | None:

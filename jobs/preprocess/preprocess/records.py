@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from preprocess.cutting import NEWLINE, Block, Positions, count, find, newlines_only
 from preprocess.rejected import BLANK_ROW, ENCODING, FIELD_COUNT, NUL, Reason
@@ -24,6 +23,7 @@ COMMENT = 2
 MALFORMED = 3
 
 _PIECE = 1 << 18
+_MAX_SIZE = 1 << 31  # positions up to here take four bytes
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,12 @@ def find_records(block: Block, grammar: Grammar, width: int, *, thorough: bool =
     counted in the whole block first, and looked at one by one only when the totals are wrong.
     """
     lines = newlines_only(block.text)
-    newlines = find(np.frombuffer(lines, np.uint8), NEWLINE)
-    ends = _outside(newlines, block.quotes) + 1
+    array = np.frombuffer(lines, np.uint8)
+    newlines = find(array, NEWLINE)
+    inside = _inside(len(array), block.quotes)
+    ends = (
+        _outside(newlines, block.quotes) if inside is None else _without(newlines, inside[array[inside] == NEWLINE])
+    ) + 1
     if len(block.escaped):
         ends = np.setdiff1d(ends, block.escaped + 1, assume_unique=True)
     if len(block.text) and (not len(ends) or ends[-1] != len(block.text)):
@@ -88,7 +92,7 @@ def find_records(block: Block, grammar: Grammar, width: int, *, thorough: bool =
     _mark_cuts(records, block)
     if grammar.escape and grammar.escape in text:
         _mark_odd(records, grammar)
-    if thorough or not _is_regular(records, block, grammar, width):
+    if thorough or not _is_regular(records, block, inside, grammar, width):
         _mark_malformed(records, block, grammar, width)
     return records
 
@@ -107,6 +111,11 @@ def _outside(positions: Positions, quotes: Positions) -> Positions:
     np.add.at(depth, closing[enclosing], -1)
     outside: Positions = positions[np.cumsum(depth[:-1]) == 0]
     return outside
+
+
+def _without(positions: Positions, some: npt.NDArray[np.int32]) -> Positions:
+    """Those positions that are not among some of them."""
+    return np.delete(positions, np.searchsorted(positions, some)) if len(some) else positions
 
 
 def _end_with_newlines(text: bytes, ends: Positions) -> bytes:
@@ -131,29 +140,41 @@ def _mark_odd(records: Records, grammar: Grammar) -> None:
     records.states[odd[records.states[odd] == REGULAR]] = ODD
 
 
-def _is_regular(records: Records, block: Block, grammar: Grammar, width: int) -> bool:
+def _is_regular(
+    records: Records, block: Block, inside: npt.NDArray[np.int32] | None, grammar: Grammar, width: int
+) -> bool:
     """Whether every record that no cut took is regular, as far as totals can tell.
+
+    `inside` as `_inside` finds it.
 
     Totals of fields tell nothing when a short record makes up for a long one; the CSV parser refuses the long one then.
     """
     text = records.text
     if b"\0" in text or not _is_utf8(text) or width == 1 or (grammar.escape and grammar.escape in text):
         return False
-    delimiters = _count_delimiters(np.frombuffer(text, np.uint8), block.quotes, grammar.delimiter[0])
+    delimiters = _count_delimiters(np.frombuffer(text, np.uint8), block.quotes, inside, grammar.delimiter[0])
     delimiters -= sum(text.count(grammar.delimiter, cut.start, cut.stop) for cut in block.cuts)
     return delimiters == (len(records.ends) - len(block.cuts)) * (width - 1)
 
 
-def _count_delimiters(array: npt.NDArray[np.uint8], quotes: Positions, delimiter: int) -> int:
+def _count_delimiters(
+    array: npt.NDArray[np.uint8], quotes: Positions, inside: npt.NDArray[np.int32] | None, delimiter: int
+) -> int:
     """How many delimiters stand outside quotes."""
-    if not len(quotes):
-        return count(array, delimiter)
-    opening, lengths = quotes[0::2], quotes[1::2] - quotes[0::2]
-    if int(lengths.sum()) * 4 > len(array):
+    if inside is None:
         return _count_outside(array, quotes, delimiter)
-    before = np.cumsum(lengths) - lengths
-    inside = np.repeat(opening - before, lengths) + np.arange(int(lengths.sum()))
     return count(array, delimiter) - int(np.count_nonzero(array[inside] == delimiter))
+
+
+def _inside(size: int, quotes: Positions) -> npt.NDArray[np.int32] | None:
+    """The positions of all bytes that pairs of quotes enclose, or None when that is much of a text of this size."""
+    opening, lengths = quotes[0::2], quotes[1::2] - quotes[0::2]
+    total = int(lengths.sum())
+    if total * 4 > size or size > _MAX_SIZE:
+        return None
+    before = np.cumsum(lengths) - lengths
+    starts = (opening - before).astype(np.int32)
+    return np.repeat(starts, lengths) + np.arange(total, dtype=np.int32)
 
 
 def _count_outside(array: npt.NDArray[np.uint8], quotes: Positions, delimiter: int) -> int:
@@ -172,14 +193,15 @@ def _count_outside(array: npt.NDArray[np.uint8], quotes: Positions, delimiter: i
 
 
 def _is_utf8(text: bytes) -> bool:
-    """Whether all of it is; polars validates many bytes at a time, and most text is ASCII anyway."""
+    """Whether all of it is. Bytes above 127 are, or are not, by themselves, wherever ASCII parts them; most text has few."""
     if text.isascii():
         return True
-    try:
-        pl.Series([text], dtype=pl.Binary).cast(pl.String)
-    except pl.exceptions.PolarsError:
-        return False
-    return True
+    array = np.frombuffer(text, np.uint8)
+    if count(array, 0x80, np.greater_equal) * 16 > len(array):
+        return _decodes(text)
+    high = find(array, 0x80, np.greater_equal)
+    apart = np.flatnonzero(np.diff(high) > 1) + 1
+    return _decodes(np.insert(array[high], apart, ord(" ")).tobytes())
 
 
 def _mark_malformed(records: Records, block: Block, grammar: Grammar, width: int) -> None:
@@ -199,7 +221,7 @@ def _mark_malformed(records: Records, block: Block, grammar: Grammar, width: int
         blame(np.flatnonzero(records.ends - records.starts <= 2), lambda index: _blank(records, index))
     nul = np.unique(np.searchsorted(records.ends, find(array, 0), side="right"))
     blame(nul, lambda _index: Reason(NUL, None, None))
-    strange = np.unique(np.searchsorted(records.ends, np.flatnonzero(array >= 0x80), side="right"))
+    strange = np.unique(np.searchsorted(records.ends, find(array, 0x80, np.greater_equal), side="right"))
     blame(strange, lambda index: None if _decodes(records.record(index)) else Reason(ENCODING, None, None))
 
 

@@ -6,7 +6,7 @@ import io
 import logging
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 log = logging.getLogger("preprocess")
 
@@ -196,6 +197,56 @@ class S3Output:
         with explained(self.location(path), "written"):
             self._client.upload_fileobj(io.BytesIO(body), self._bucket, self._prefix + path, Config=self._transfer)
 
+    def grow(self, path: str) -> S3GrowingFile:
+        """See `Output.grow`."""
+        return S3GrowingFile(self._client, self._bucket, self._prefix + path)
+
     def location(self, path: str) -> str:
         """See `Output.location`."""
         return f"s3://{self._bucket}/{self._prefix}{path}"
+
+
+class S3GrowingFile:
+    """An object that goes up part by part as it grows; it is there once it is finished, whole."""
+
+    def __init__(self, client: S3Client, bucket: str, key: str) -> None:
+        self._client = client
+        self._object: dict[str, Any] = {"Bucket": bucket, "Key": key}
+        self._address = f"s3://{bucket}/{key}"
+        self._waiting = bytearray()
+        self._upload: str | None = None
+        self._parts: list[CompletedPartTypeDef] = []
+
+    def append(self, body: bytes) -> None:
+        """See `Growing.append`."""
+        self._waiting += body
+        while len(self._waiting) >= _PART_BYTES:
+            self._put_part(bytes(self._waiting[:_PART_BYTES]))
+            del self._waiting[:_PART_BYTES]
+
+    def finish(self) -> None:
+        """See `Growing.finish`."""
+        if self._upload is None:
+            with explained(self._address, "written"):
+                self._client.put_object(**self._object, Body=bytes(self._waiting))
+            return
+        if self._waiting:
+            self._put_part(bytes(self._waiting))
+        with explained(self._address, "written"):
+            self._client.complete_multipart_upload(
+                **self._object, UploadId=self._upload, MultipartUpload={"Parts": self._parts}
+            )
+
+    def abandon(self) -> None:
+        """See `Growing.abandon`. What cannot be taken back, because S3 is the trouble, the bucket's lifecycle rule takes away."""
+        if self._upload is not None:
+            with suppress(ClientError, BotoCoreError):
+                self._client.abort_multipart_upload(**self._object, UploadId=self._upload)
+
+    def _put_part(self, body: bytes) -> None:
+        with explained(self._address, "written"):
+            if self._upload is None:
+                self._upload = self._client.create_multipart_upload(**self._object)["UploadId"]
+            number = len(self._parts) + 1
+            answer = self._client.upload_part(**self._object, UploadId=self._upload, PartNumber=number, Body=body)
+            self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})

@@ -154,7 +154,7 @@ class Statistics:
         described |= {"min": plain(column.minimum), "max": plain(column.maximum)}
         if kind in _WITH_MEAN:
             described |= {"mean": column.mean, "standard_deviation": math.sqrt(column.squares / column.count)}
-        cells = None if sample is None else sample[column.field.name].drop_nulls()
+        cells = None if sample is None else sample[column.field.name].drop_nulls().sort()
         if kind in _WITH_QUANTILES and cells is not None and len(cells):
             described["quantiles"] = {str(share): plain(cells.quantile(share, "nearest")) for share in _QUANTILES}
             if self._stride > 1:
@@ -167,7 +167,7 @@ class Statistics:
             ranked = heapq.nsmallest(_TOP, column.counts.items(), key=lambda item: (-item[1], item[0]))
         elif cells is not None:
             counted = cells.value_counts(sort=False, name=_COUNT)
-            ranked = counted.sort(_COUNT, cells.name, descending=[True, False]).head(_TOP).rows()
+            ranked = counted.top_k(_TOP, by=[_COUNT, cells.name], reverse=[False, True]).rows()
         else:
             return {}
         scale = 1 if column.counts is not None else self._stride
@@ -213,11 +213,11 @@ def _hash_values(column: _Column, values: list[Any]) -> Hashes:
 
 
 def _smallest(hashes: Hashes) -> Hashes:
-    if len(hashes) > 8 * _SMALLEST:
-        few = np.unique(np.partition(hashes, 4 * _SMALLEST)[: 4 * _SMALLEST])
-        if len(few) >= _SMALLEST:
-            return few[:_SMALLEST]
-    return np.unique(hashes)[:_SMALLEST]
+    """The smallest different hashes, in order."""
+    ordered = np.sort(hashes)
+    different = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=different[1:])
+    return ordered[different][:_SMALLEST]
 
 
 def _distinct(column: _Column) -> int:

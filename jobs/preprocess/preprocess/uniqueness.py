@@ -142,9 +142,10 @@ class Keys:
 
     def __init__(self, found: list[Rule], text_bytes: int) -> None:
         self._rules = found
-        self._folder = tempfile.TemporaryDirectory(prefix="preprocess-keys-")
+        self._folder = tempfile.TemporaryDirectory(prefix="preprocess-keys-") if found else None
+        folder = Path(self._folder.name if self._folder else ".")
         partitions = max(1, min(_MAX_PARTITIONS, -(-text_bytes // _PARTITION_BYTES)))
-        self._spills = [Spill(Path(self._folder.name), f"keys-{index}", partitions) for index in range(len(found))]
+        self._spills = [Spill(folder, f"keys-{index}", partitions) for index in range(len(found))]
 
     def add(self, block: int, keys: list[pl.DataFrame]) -> None:
         """Set aside a block's keys: for each rule its columns, without missing values, and `RECORD`; any thread may."""
@@ -160,6 +161,8 @@ class Keys:
 
     def duplicates(self) -> Duplicates | None:
         """The records that repeat a key, or None when none does."""
+        if self._folder is None:
+            return None
         found = Duplicates(self._rules, Path(self._folder.name))
         for number, spill in enumerate(self._spills):
             for partition in range(spill.partitions):
@@ -174,7 +177,8 @@ class Keys:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
 
 class Duplicates:

@@ -80,3 +80,17 @@ def test_it_is_not_written_unless_asked_for(tmp_path: Path) -> None:
     clean(tmp_path / "run", tmp_path / "x.csv", {"fields": [{"name": "n", "type": "integer"}]})
 
     assert not (tmp_path / "run" / "out" / "cleaned.csv").exists()
+
+
+def test_the_contract_may_ask_for_it_and_the_manifest_names_it(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("n\n1\n1\n2\n")
+    contract = {
+        "fields": [{"name": "n", "type": "integer", "constraints": {"unique": True}}],
+        "spotline": {"cleanedCsv": True, "tolerance": {"maxRejectedShare": 0.5}},
+    }
+
+    clean(tmp_path / "run", tmp_path / "x.csv", contract)
+
+    manifest = CleanManifest.from_json((tmp_path / "run" / "out" / "manifest.json").read_bytes())
+    assert manifest.cleaned == "cleaned.csv"
+    assert (tmp_path / "run" / "out" / "cleaned.csv").read_text() == "n\n1\n2\n"

@@ -8,72 +8,15 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, IncompleteReadError
-from moto.server import ThreadedMotoServer
 
 from preprocess import cloud, s3
 from preprocess.command import main
 from preprocess.refusals import DataRefused, Misconfigured, TryAgain
 from spotline.manifests import CleanManifest
+from tests.unit.preprocess.things import DATA, KEY, RUN, keys, put_contract, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-KEY = "data/things/20130209/things.csv"
-RUN = "things-20130209-0123456789abcdef"
-CONTRACT: dict[str, Any] = {"fields": [{"name": "n", "type": "integer"}]}
-DATA = b"n\n" + b"".join(f"{index}\n".encode() for index in range(5000)) + b"x\n" * 100
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def environment(server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> dict[str, str]:
-    """A cloud with one file and its contract, and the environment of the job that cleans it."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": server,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    name = f"b{abs(hash(request.node.nodeid)) % 10**12}"
-    client = boto3.client("s3")
-    for bucket in (f"{name}-in", f"{name}-mid"):
-        client.create_bucket(Bucket=bucket)
-    client.put_bucket_versioning(Bucket=f"{name}-in", VersioningConfiguration={"Status": "Enabled"})
-    version = client.put_object(Bucket=f"{name}-in", Key=KEY, Body=DATA)["VersionId"]
-    put_contract(f"{name}-in", share=0.05)
-    return {
-        "RUN_ID": RUN,
-        "DATASET": "things",
-        "DAY": "20130209",
-        "SOURCE_BUCKET": f"{name}-in",
-        "SOURCE_KEY": KEY,
-        "SOURCE_VERSION_ID": version,
-        "INTERMEDIATE_BUCKET": f"{name}-mid",
-        "AWS_BATCH_JOB_ID": "5f0c",
-    }
-
-
-def put_contract(bucket: str, share: float) -> None:
-    body = json.dumps(CONTRACT | {"spotline": {"tolerance": {"maxRejectedShare": share}}}).encode()
-    boto3.client("s3").put_object(Bucket=bucket, Key="contracts/things.json", Body=body)
-
-
-def keys(bucket: str) -> list[str]:
-    return [item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])]
-
-
-def read(bucket: str, key: str) -> bytes:
-    return boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
 def test_the_pinned_version_is_read_and_everything_lies_under_the_job(environment: dict[str, str]) -> None:

@@ -82,9 +82,9 @@ def test_where_a_reader_is_certain_the_law_says_the_same(name: str, cells: list[
         memory.judge(cells)
     reader = choose_reader(field, memory, pl.Series("x", TYPICAL[sample] + cells[:3], dtype=pl.String))
     parsed = pl.Series("x", cells, dtype=pl.String)
-    if reader.read_as != pl.String:
+    if (kind := reader.read_as()) != pl.String:
         text = "".join('"' + cell.replace('"', '""') + '"\n' for cell in cells)
-        parsed = pl.read_csv(text.encode(), has_header=False, schema={"x": reader.read_as}, ignore_errors=True)["x"]
+        parsed = pl.read_csv(text.encode(), has_header=False, schema={"x": kind}, ignore_errors=True)["x"]
 
     reading = reader.read(parsed)
 
@@ -120,7 +120,7 @@ def test_a_reader_is_certain_of_what_is_usual(name: str, cell: str) -> None:
     reader = choose_reader(field, Judge(field), sample)
     series = pl.Series("x", [cell])
 
-    reading = reader.read(series if reader.read_as == pl.String else series.cast(reader.read_as))
+    reading = reader.read(series.cast(reader.read_as()))
 
     assert reading.certain.to_list() == [True]
 

@@ -119,4 +119,5 @@ def test_delimiters_outside_quotes_are_counted_the_same_in_pieces_as_at_once(tex
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "_PIECE", 7)
         assert records._count_outside(array, quotes, ord(",")) == outside
-    assert records._count_delimiters(array, quotes, ord(",")) == outside
+    inside = records._inside(4 * len(array), quotes)
+    assert records._count_delimiters(array, quotes, inside, ord(",")) == outside

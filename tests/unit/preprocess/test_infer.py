@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from preprocess.command import main
 from preprocess.infer import draft
 from preprocess.refusals import DataRefused
 from preprocess.sources import LocalSource
@@ -61,3 +62,17 @@ def test_a_few_strange_cells_do_not_hide_the_type_and_are_named(tmp_path: Path) 
 def test_a_file_that_says_too_little_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataRefused, match=message):
         drafted(tmp_path / "x.csv", text)
+
+
+def test_the_command_drafts_to_standard_output_and_remarks_beside_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.csv").write_text("n\n" + "1\n" * 99 + "many\n")
+
+    assert main(["infer", str(tmp_path / "x.csv")]) == 0
+    told = capfd.readouterr()
+    assert Contract.from_json(told.out.encode()).names == ("n",)
+    assert told.err == "preprocess infer: n: 1 of 100 cells are no integer, such as 'many'\n"
+
+    assert main(["infer", str(tmp_path / "nowhere.csv")]) == 78
+    assert "nowhere.csv: No such file or directory" in capfd.readouterr().err

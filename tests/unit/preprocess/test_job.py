@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -207,14 +208,19 @@ def test_a_new_run_takes_the_old_manifest_away_first(tmp_path: Path) -> None:
 def test_killed_at_any_moment_a_run_leaves_no_manifest_and_the_next_succeeds(tmp_path: Path, shards_there: int) -> None:
     arguments = command(tmp_path, b"n,s\n" + b"".join(f"{index},w\n".encode() for index in range(200_000)))
     clean = tmp_path / "out" / "clean"
+    clean.mkdir(parents=True)
+    os.mkfifo(clean / "shard-0030.parquet")  # which nobody reads: it cannot end before it is killed
+    deadline = time.monotonic() + 120
     with subprocess.Popen([sys.executable, "-m", "preprocess", *arguments, "--block-mb", "0.01"]) as process:
-        while process.poll() is None and len(list(clean.glob("*.parquet"))) < shards_there:
+        while process.poll() is None and len(list(clean.glob("*.parquet"))) < shards_there + 1:
+            assert time.monotonic() < deadline
             time.sleep(0.002)
         process.kill()
 
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "out" / "manifest.json").exists()
 
+    (clean / "shard-0030.parquet").unlink()
     assert main(arguments) == 0
     manifest = CleanManifest.from_json((tmp_path / "out" / "manifest.json").read_bytes())
     assert manifest.rows_clean == 200_000

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from preprocess import uniqueness
 from preprocess.job import Job
+from preprocess.refusals import Misconfigured
+from preprocess.uniqueness import RECORD
 from tests.unit.preprocess.rehearsal import contract_of, run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FIELDS: tuple[dict[str, Any], ...] = (
     {"name": "a", "constraints": {"unique": True}, "spotline": {"case": "lower"}},
@@ -100,3 +101,21 @@ def test_a_file_without_repetition_is_read_once(tmp_path: Path, monkeypatch: pyt
     assert len(reads) == 1
     rejected(tmp_path, b"a,b,c\nx,1,1\nx,1,1\n")
     assert len(reads) == 3
+
+
+def test_a_full_disk_is_told_when_keys_are_set_aside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(uniqueness, "_FLUSH_BYTES", 0)
+    monkeypatch.setattr(uniqueness.Spill, "_path", lambda _spill, _partition: Path("/dev/full"))
+    keys = pl.DataFrame({"key-0": ["a" * 100] * 1000, RECORD: range(1000)}, schema_overrides={RECORD: pl.UInt32})
+
+    with pytest.raises(Misconfigured, match="no room is left there; make room, or name another folder in TMPDIR"):
+        uniqueness.Spill(tmp_path, "keys", 1).add(0, keys)
+
+
+def test_a_contract_without_keys_needs_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+
+    with uniqueness.Keys([], 1) as keys:
+        keys.add(0, [])
+
+        assert keys.duplicates() is None
