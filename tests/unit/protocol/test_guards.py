@@ -1,52 +1,26 @@
-"""Each guard of the protocol, with the history that it is there for: the invariant holds with it and breaks without it."""
+"""The guards of the invariants, each with the history that it is there for: what holds with it breaks without it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-import ingest
-import looking
-from analysis.checkpoints import Lease
-from spotline import gangs
-from spotline.allowances import Allowances
-from spotline.objects import ALWAYS, S3Objects
-from spotline.run_table import RunTable
-from tests.unit.protocol.test_histories import assert_fenced
-from tests.unit.protocol.world import ON_DEMAND, SPOT, Execution, World
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-NO_ROOM = "Canceled by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
-
-
-def at_the_gang(world: World, *versions: str) -> list[Execution]:
-    """Runs whose preprocess is done and whose launcher is about to be called."""
-    for version in versions or ("v1",):
-        world.land(version)
-    for job in world.batch.unfinished():
-        world.finish_job(job["jobId"])
-    world.tell_steps()
-    return list(world.steps.executions.values())
-
-
-def launch_all(world: World) -> None:
-    while world.launches:
-        world.launch(world.launches[0])
-
-
-def gang_jobs(world: World) -> list[dict[str, Any]]:
-    return [job for job in world.batch.jobs.values() if "members" in job]
-
-
-def breaks(check: Callable[[], object]) -> None:
-    with pytest.raises(AssertionError):
-        check()
-
+from analysis.errors import FencedOff
+from tests.unit.protocol.guards import GUARDS
+from tests.unit.protocol.invariants import (
+    assert_fenced,
+    assert_metrics_go_forward,
+    assert_nothing_missed,
+    assert_told_once,
+)
+from tests.unit.protocol.scenes import at_the_gang, gang_jobs, guards, launch_all
+from tests.unit.protocol.slack import Mood
+from tests.unit.protocol.steps import SPOT
+from tests.unit.protocol.world import World
 
 # ---- 3: one run per object version
 
@@ -60,10 +34,74 @@ def one_execution_after_two_events() -> None:
 
 
 def test_the_execution_of_a_version_has_the_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    one_execution_after_two_events()
-    names = count()
-    monkeypatch.setattr(ingest, "run_id", lambda _source, _key: f"run-{next(names)}")
-    breaks(one_execution_after_two_events)
+    guards("a version's one name", one_execution_after_two_events, monkeypatch)
+
+
+def a_lost_event() -> None:
+    world = World()
+    world.put("a.1")
+    world.heal()
+    assert_nothing_missed(world)
+    assert world.metrics() == {"a": "a.1"}
+
+
+def test_a_sweep_finds_what_no_event_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    guards("the sweep", a_lost_event, monkeypatch)
+
+
+# ---- 4: an older version's metrics never overwrite a newer one's
+
+
+def an_older_versions_postprocess_is_the_slower_one() -> None:
+    world = World()
+    world.land("a.1")
+    world.land("a.2")  # within the same second, as S3 counts them
+    older, newer = world.steps.executions
+    shown: dict[str, int] = {}
+    for run_id in (newer, older):
+        world.write_metrics(run_id)
+        assert_metrics_go_forward(world, shown)
+
+
+def test_an_older_version_leaves_a_newer_ones_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    guards("metrics' source order", an_older_versions_postprocess_is_the_slower_one, monkeypatch)
+
+
+# ---- 7: a confirmed message is never repeated, an unconfirmed one once, saying so
+
+
+def an_ended_run() -> World:
+    world = World()
+    world.land("v1")
+    world.stop(*world.steps.executions.values())
+    return world
+
+
+def the_machine_and_the_event_tell_at_once() -> None:
+    for first in range(6):
+        world = an_ended_run()
+        [ending] = world.endings
+        world.turns.run([partial(world.notify, ending)] * 2, [0] * first + [1] * 9)
+        world.notify(ending)
+        assert_told_once(world)
+        assert list(world.slack.arrived.values()) == [["first"]]
+
+
+def test_a_message_is_claimed_before_it_is_posted(monkeypatch: pytest.MonkeyPatch) -> None:
+    guards("a message's claim", the_machine_and_the_event_tell_at_once, monkeypatch)
+
+
+def slack_never_answers() -> None:
+    world = an_ended_run()
+    for _ in range(4):
+        world.notify(world.endings[0], Mood.SILENT)
+        world.clock.advance(timedelta(minutes=3))
+    assert_told_once(world)
+    assert list(world.slack.arrived.values()) == [["first", "repeated"]]
+
+
+def test_an_unconfirmed_message_is_repeated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    guards("a message's bound", slack_never_answers, monkeypatch)
 
 
 # ---- 8: every failure can be redriven to success, and no token stays without an answer
@@ -83,9 +121,7 @@ def an_older_launcher_is_slower_than_the_next_one() -> None:
 
 
 def test_an_overtaken_task_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    an_older_launcher_is_slower_than_the_next_one()
-    monkeypatch.setattr(gangs, "TAKEN_OVER", None)
-    breaks(an_older_launcher_is_slower_than_the_next_one)
+    guards("an overtaken Task is answered", an_older_launcher_is_slower_than_the_next_one, monkeypatch)
 
 
 def a_frozen_gang_holds_the_checkpoint_while_the_next_one_starts() -> World:
@@ -110,9 +146,7 @@ def test_a_newer_generation_takes_the_checkpoint_over(monkeypatch: pytest.Monkey
         world.heal(rounds=8)
         assert world.settled()
 
-    settles()
-    monkeypatch.setattr(RunTable, "raise_generation", lambda *_, **__: 1)
-    breaks(settles)
+    guards("a generation is raised", settles, monkeypatch)
 
 
 # ---- 11: no job runs for longer than one look after its execution ended
@@ -137,9 +171,7 @@ def test_a_look_ends_what_a_timed_out_task_left_running(stage: str, monkeypatch:
         world.look_again()
         assert world.orphans() == []
 
-    no_orphan_after_a_look()
-    monkeypatch.setattr(looking, "find_strays", lambda _jobs, _run: [])
-    breaks(no_orphan_after_a_look)
+    guards("strays are ended", no_orphan_after_a_look, monkeypatch)
 
 
 def test_a_stop_before_the_submission_leaves_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,9 +189,7 @@ def test_a_stop_before_the_submission_leaves_no_job(monkeypatch: pytest.MonkeyPa
         assert len(gang_jobs(world)) == 1
         assert world.orphans() == []
 
-    no_orphan_without_any_look()
-    monkeypatch.setattr("spotline.launching.Launcher._why_useless", lambda _self, _gang: None)
-    breaks(no_orphan_without_any_look)
+    guards("a look after the submission", no_orphan_without_any_look, monkeypatch)
 
 
 # ---- 12: at most one gang of a run can publish
@@ -175,117 +205,65 @@ def a_frozen_leader_awakes_and_publishes_first() -> None:
 
 
 def test_a_fenced_off_leader_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    a_frozen_leader_awakes_and_publishes_first()
-    write = S3Objects.write
-    monkeypatch.setattr(S3Objects, "write", lambda *args, **more: write(*args, **{**more, "if_etag": ALWAYS}))
-    breaks(a_frozen_leader_awakes_and_publishes_first)
+    guards("leaders' conditional writes", a_frozen_leader_awakes_and_publishes_first, monkeypatch)
+
+
+def a_frozen_leader_publishes_before_the_next_one_claims() -> None:
+    world = World()
+    [execution] = at_the_gang(world)
+    launch_all(world)
+    [first] = gang_jobs(world)
+    world.start_job(first["jobId"])
+    world.stop(execution)
+    world.clock.advance(timedelta(minutes=1))
+    world.redrive(execution)
+    launch_all(world)
+    world.look_again()
+    assert world.publish(first["jobId"])
+    world.heal()
+    assert_fenced(world)
+    assert world.settled()
+
+
+def test_what_an_unseen_gang_published_is_not_published_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    guards("an analysis is published once", a_frozen_leader_publishes_before_the_next_one_claims, monkeypatch)
+
+
+def two_leaders_at_once(order: list[int]) -> World:
+    """One publishes while a newer one claims the checkpoint, one AWS call of the one between two of the other."""
+    world = World()
+    [execution] = at_the_gang(world)
+    launch_all(world)
+    world.start_job(gang_jobs(world)[0]["jobId"])
+    world.stop(execution)
+    world.clock.advance(timedelta(minutes=1))
+    world.redrive(execution)
+    launch_all(world)
+    world.look_again()
+    first, second = (job["jobId"] for job in gang_jobs(world))
+    world.turns.run([lambda: world.publish(first), lambda: world.start_job(second)], order)
+    if second in world.leases:
+        world.publish(second)
+    return world
+
+
+@pytest.mark.parametrize("calls", range(8))
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_leaders_at_once_publish_once(first: int, calls: int) -> None:
+    world = two_leaders_at_once([first] * calls + [1 - first] * 20)
+    assert len(world.publications) == 1
+    assert_fenced(world)
+    world.heal()
+    assert world.settled()
 
 
 def test_a_leader_never_claims_after_a_newer_one() -> None:
-    from analysis.errors import FencedOff
-
     world = a_frozen_gang_holds_the_checkpoint_while_the_next_one_starts()
     run_id = next(iter(world.steps.executions))
     with pytest.raises(FencedOff):
-        Lease.claim(world._results(run_id), 1, "late", "fingerprint")
+        world.claim(run_id, 1, "late")
 
 
-# ---- a gang has one job, a market so many gangs, a day so many hours
-
-
-def a_look_dies_right_after_it_submitted() -> None:
-    world = World()
-    at_the_gang(world, "v1", "v2")
-    launch_all(world)
-    assert len(gang_jobs(world)) == 1, "the second waits for a slot"
-    world.start_job(gang_jobs(world)[0]["jobId"])
-    world.finish_job(gang_jobs(world)[0]["jobId"])
-    for calls in range(
-        100
-    ):  # each look comes one call further than the one before, until one dies right after SubmitJob
-        world.clock.advance(gangs.SUBMITTING)
-        world.fuse.calls = calls
-        world.look_again()
-        if len(gang_jobs(world)) == 2:
-            break
-    assert [gang.job_id for gang in world.table.open_gangs()] == [None]
-    world.clock.advance(timedelta(hours=1))
-    world.look_again()
-    assert len(gang_jobs(world)) == 2
-
-
-def test_a_job_that_nobody_wrote_down_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    a_look_dies_right_after_it_submitted()
-    monkeypatch.setattr(looking, "job_of_gang", lambda _client, _gang, _queue: None)
-    breaks(a_look_dies_right_after_it_submitted)
-
-
-def two_looks_at_once_see_the_same_waiting_gang() -> None:
-    world = World()
-    [first, _] = at_the_gang(world, "v1", "v2")
-    launch_all(world)
-    world.stop(first)
-    [waiting] = [gang for gang in world.table.open_gangs() if gang.job_id is None]
-    world.look_again(first.name)  # ends the first
-    world.look_again(first.name)  # frees its slot, and launches the second
-    world.launcher.launch(waiting)  # the other look saw it waiting, too
-    assert len(gang_jobs(world)) == 2
-
-
-def test_a_submission_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    two_looks_at_once_see_the_same_waiting_gang()
-    monkeypatch.setattr(RunTable, "claim_submission", lambda *_: True)
-    breaks(two_looks_at_once_see_the_same_waiting_gang)
-
-
-def three_runs_want_a_gang(slots: int) -> None:
-    world = World(spot_max_gangs=slots)
-    at_the_gang(world, "v1", "v2", "v3")
-    launch_all(world)
-    world.look_again()
-    assert len(gang_jobs(world)) == slots
-    world.heal()
-    assert world.settled()
-
-
-@pytest.mark.parametrize("slots", [1, 2])
-def test_a_market_runs_so_many_gangs_at_a_time(slots: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    three_runs_want_a_gang(slots)
-    monkeypatch.setattr(Allowances, "take_slot", lambda _self, _gang: True)
-    breaks(lambda: three_runs_want_a_gang(slots))
-
-
-def a_day_with_room_for_one_attempt() -> None:
-    # Given two runs that Spot has no room for, and a day with hours for one attempt
-    world = World(spot_max_gangs=2, on_demand_max_gangs=2, on_demand_gang_hours_per_day=6)
-    at_the_gang(world, "v1", "v2")
-    launch_all(world)
-    for job in gang_jobs(world):
-        world.batch.end(job["jobId"], "FAILED", reason=NO_ROOM)
-    world.look_again()
-    launch_all(world)
-    # Then one runs on On-Demand, and the other is told at once
-    assert [job["jobQueue"] for job in world.batch.unfinished()] == ["on-demand"]
-    [failed] = [one for one in world.steps.executions.values() if one.status == "FAILED"]
-    assert (failed.state, failed.error) == (ON_DEMAND, "Budget.Exhausted")
-    # And what the first did not use is there for the second's redrive on the same day
-    [running] = world.batch.unfinished()
-    world.start_job(running["jobId"])
-    world.finish_job(running["jobId"])
-    world.look_again()
-    world.redrive(failed)
-    launch_all(world)
-    assert failed.status == "RUNNING"
-    world.heal()
-    assert world.settled()
-
-
-def test_a_day_has_so_many_hours(monkeypatch: pytest.MonkeyPatch) -> None:
-    a_day_with_room_for_one_attempt()
-    monkeypatch.setattr(Allowances, "reserve_hours", lambda _self, _gang: True)
-    breaks(a_day_with_room_for_one_attempt)
-
-
-def test_unused_hours_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Allowances, "settle_hours", lambda _self, _gang, _used: None)
-    breaks(a_day_with_room_for_one_attempt)
+def test_every_guard_has_its_history() -> None:
+    told = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_guards*.py"))
+    assert [guard for guard in GUARDS if f'guards("{guard}"' not in told] == []
