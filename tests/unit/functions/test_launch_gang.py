@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import launch_gang
 from spotline.failures import FENCED_OFF
 from tests.unit.protocol.calls import InternalServerError
-from tests.unit.protocol.steps import Execution
 from tests.unit.protocol.world import World
+
+if TYPE_CHECKING:
+    from tests.unit.protocol.steps import Execution
 
 
 @pytest.fixture
