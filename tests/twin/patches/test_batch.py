@@ -138,7 +138,13 @@ def a_deregistered_revision_is_not_the_newest(client: Any) -> bool:
 
 def a_revision_stands_alone(client: Any) -> bool:
     register(client, "one", parameters={"p": "1"}, retryStrategy={"attempts": 3})
-    made = register(client, "two", platformCapabilities=["FARGATE"], propagateTags=True)
+    on_fargate = {
+        "image": "shell:latest",
+        "command": ["two"],
+        "executionRoleArn": "arn:aws:iam::123456789012:role/execution",
+        "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2048"}],
+    }
+    made = register(client, platformCapabilities=["FARGATE"], propagateTags=True, containerProperties=on_fargate)
     newest = client.describe_job_definitions(jobDefinitions=[made["jobDefinitionArn"]])["jobDefinitions"][0]
     return (
         newest["revision"] == 2
