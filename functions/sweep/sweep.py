@@ -1,4 +1,4 @@
-"""`sweep`: finds files without a run and days without a file; starts the runs of days gone by.
+"""`sweep`: finds files without a run, days without a file and ends that nobody may have heard of; starts the runs of days gone by.
 
 Invoked by a schedule, and by people: `{"from": "20130101", "to": "20130131", "dataset": "flights", "force": false}` is a backfill.
 Whatever is repeated, of one invocation or of all of it, starts nothing twice; what time does not suffice for, the next invocation
@@ -20,6 +20,7 @@ from botocore.config import Config
 from spotline import settings
 from spotline.starting import ask_to_tell
 from sweeping.attempts import History
+from sweeping.endings import bad_endings
 from sweeping.lateness import late_days
 from sweeping.listing import EVERYTHING, newest_versions, stretches
 from sweeping.requests import Progress, Sweep, read_request
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
 
     from sweeping.requests import Backfill
 
@@ -55,6 +57,7 @@ class Settings:
     results_bucket: str
     state_machine_arn: str
     notify_function: str
+    reconcile_function: str
     max_object_bytes: int
     look_back_days: int
 
@@ -69,7 +72,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     known = settings.load(Settings)
     request = read_request(event, context.aws_request_id)
     tally = Tally()
-    late = tell_late_days(known) if isinstance(request, Sweep) and not request.progress.turns else []
+    late: list[dict[str, str]] = []
+    if isinstance(request, Sweep) and not request.progress.turns:
+        late = tell_late_days(known)
+        repeat_bad_endings(known)
     start_runs(request, known, tally, context)
     answer = {**_named(request), **tally.to_answer(), "late": late}
     logger.info("done" if tally.stopped_after is None else "out of time", **answer)
@@ -93,6 +99,15 @@ def tell_late_days(known: Settings) -> list[dict[str, str]]:
     for day in late:
         ask_to_tell(functions, known.notify_function, {"kind": "late-day", **day})
     return late
+
+
+def repeat_bad_endings(known: Settings) -> None:
+    """Bring the ends of runs once more to whoever is told of them: `notify` posts each once, and `reconcile` only looks again."""
+    steps: SFNClient = boto3.client("stepfunctions", config=CONFIG)
+    functions: LambdaClient = boto3.client("lambda", config=CONFIG)
+    for event in bad_endings(steps, known.state_machine_arn, datetime.now(UTC)):
+        for function in (known.notify_function, known.reconcile_function):
+            ask_to_tell(functions, function, event)
 
 
 def start_runs(request: Sweep | Backfill, known: Settings, tally: Tally, context: LambdaContext) -> None:

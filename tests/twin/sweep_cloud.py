@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twin import Twin, TwinOptions, schedules
+from spotline.runs import execution_arn
+from twin import Twin, TwinOptions, compute, schedules
 from twin.slack import SlackWebhook, message_text
 
 if TYPE_CHECKING:
@@ -44,11 +46,46 @@ class SweepCloud:
 
     def input_of(self, run_id: str) -> dict[str, Any]:
         """What an execution was started with."""
-        arn = f"{self.stack.outputs['StateMachineArn'].replace(':stateMachine:', ':execution:')}:{run_id}"
-        started: dict[str, Any] = json.loads(
-            self.twin.client("stepfunctions").describe_execution(executionArn=arn)["input"]
-        )
+        described = self.twin.client("stepfunctions").describe_execution(executionArn=self.arn_of(run_id))
+        started: dict[str, Any] = json.loads(described["input"])
         return started
+
+    def arn_of(self, run_id: str) -> str:
+        """The execution of a run."""
+        return execution_arn(self.stack.outputs["StateMachineArn"], run_id)
+
+    def recorded(self, run_id: str) -> str | None:
+        """The status in the run's record."""
+        key = {"pk": {"S": f"RUN#{run_id}"}, "sk": {"S": "RUN"}}
+        found = self.twin.client("dynamodb").get_item(TableName=self.stack.outputs["RunsTable"], Key=key)
+        return str(found["Item"]["status"]["S"]) if "status" in found.get("Item", {}) else None
+
+    @contextlib.contextmanager
+    def deaf_to_endings(self) -> Iterator[None]:
+        """Let no event of an execution's end arrive meanwhile."""
+        events = self.twin.client("events")
+        rules = [
+            self.stack.resources[f"{function}FunctionExecutionEnded"].physical_id.rsplit("|", 1)[-1]
+            for function in ("Notify", "Reconcile")
+        ]
+        for rule in rules:
+            events.disable_rule(Name=rule)
+        try:
+            yield
+        finally:
+            for rule in rules:
+                events.enable_rule(Name=rule)
+
+    @contextlib.contextmanager
+    def without_capacity(self) -> Iterator[None]:
+        """Let no market lend anything meanwhile."""
+        for market in ("SPOT", "ON_DEMAND"):
+            compute.set_capacity(market, 0)
+        try:
+            yield
+        finally:
+            for market in ("SPOT", "ON_DEMAND"):
+                compute.set_capacity(market, math.inf)
 
     def invoke(self, **event: Any) -> dict[str, Any]:
         """Invoke the function as an operator does, and wait for its answer."""

@@ -132,3 +132,19 @@ def test_a_bad_request_is_answered_with_the_way_out(cloud: SweepCloud) -> None:
     answer = cloud.invoke(**{"from": "2013-02-01", "to": "20130210", "dataset": "flights"})
     assert answer["errorType"] == "BadRequest"
     assert answer["errorMessage"].startswith("from: '2013-02-01'; write a day as YYYYMMDD")
+
+
+def test_a_failure_whose_event_was_lost_is_told_and_recorded_all_the_same(cloud: SweepCloud) -> None:
+    # Given a run that waits for room, and nobody who hears how it ends
+    with cloud.deaf_to_endings(), cloud.without_capacity():
+        run = name_of(cloud, key := "data/flights/20130601/flights.csv", cloud.land(key))
+        cloud.until(lambda: cloud.executions().get(run) == "RUNNING", "the run to begin")
+        # When it is stopped, and the sweep's hour comes twice
+        cloud.twin.client("stepfunctions").stop_execution(executionArn=cloud.arn_of(run))
+        for _ in range(2):
+            cloud.invoke(kind="sweep")
+        # Then it is told once, and the run's record says so
+        cloud.until(lambda: cloud.recorded(run) == "ABORTED", "the record")
+        cloud.until(lambda: bool(cloud.told(run)), "the message")
+        cloud.settled()
+    assert len(cloud.told(run)) == 1

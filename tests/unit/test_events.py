@@ -179,6 +179,7 @@ def test_sweep_does_what_it_is_asked_for(
     tell(monkeypatch, sweep.Settings)
     asked: list[Sweep | Backfill] = []
     monkeypatch.setattr(sweep, "tell_late_days", lambda _known: [])
+    monkeypatch.setattr(sweep, "repeat_bad_endings", lambda _known: None)
     monkeypatch.setattr(sweep, "start_runs", lambda request, *_: asked.append(request))
 
     answer = sweep.handler(sample(name), cast("LambdaContext", Context()))

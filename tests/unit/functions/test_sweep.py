@@ -12,8 +12,12 @@ import pytest
 from moto import mock_aws
 
 import sweep
+from announce.outcomes import ExecutionEnded
+from announce.outcomes import read_request as read_outcome
+from reconcile import run_named_by
 from spotline.layout import parse_data_key
 from spotline.runs import Source, run_id
+from sweeping.endings import LOOK_BACK, bad_endings
 from twin import patches
 from twin.patches import s3 as s3_patches
 
@@ -70,6 +74,7 @@ class Account:
             "RESULTS_BUCKET": "results",
             "STATE_MACHINE_ARN": self.machine,
             "NOTIFY_FUNCTION": "notify",
+            "RECONCILE_FUNCTION": "reconcile",
             "MAX_OBJECT_BYTES": "1000",
             "LOOK_BACK_DAYS": "3",
         }.items():
@@ -182,6 +187,31 @@ def test_a_file_of_the_day_makes_it_punctual_but_a_folder_does_not(account: Acco
     account.s3.put_object(Bucket="ingest", Key=f"data/default/{last}/", Body=b"")
     account.land(f"data/{before}/f.csv")
     assert [day["day"] for day in account.sweep()["late"]] == [last]
+
+
+def test_bad_endings_are_brought_once_more_to_whoever_is_told_of_them(account: Account) -> None:
+    # Given a run that was stopped and one that runs
+    stopped = account.land("data/flights/20130209/flights.csv")
+    account.land("data/flights/20130210/flights.csv")
+    account.sweep()
+    account.stop(stopped)
+    # When the sweep's hour comes again
+    account.sweep()
+    # Then both functions that the lost event was meant for are asked about the one, in its words
+    [told], [looked] = account.functions.of("notify"), account.functions.of("reconcile")
+    arn = f"{account.machine.replace(':stateMachine:', ':execution:')}:{stopped}"
+    assert told == looked
+    assert read_outcome(told) == ExecutionEnded(arn, "ABORTED", 0)
+    assert run_named_by(looked) == stopped
+
+
+def test_bad_endings_of_long_ago_are_left_alone(account: Account) -> None:
+    run = account.land("data/flights/20130209/flights.csv")
+    account.sweep()
+    account.stop(run)
+    later = datetime.now(UTC) + LOOK_BACK
+    assert list(bad_endings(account.steps, account.machine, later)) == []
+    assert len(list(bad_endings(account.steps, account.machine, later - timedelta(minutes=1)))) == 1
 
 
 # Going on
