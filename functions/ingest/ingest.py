@@ -49,12 +49,12 @@ COUNTED = {
 }
 
 
-@metrics.log_metrics
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:  # noqa: ARG001  Lambda's signature
     """Answer an EventBridge `Object Created` event. An exception makes Lambda try again, then the failure queue takes it."""
     answer = answer_landing(event, settings.load(Settings))
     metrics.add_metric(COUNTED[answer["outcome"]], MetricUnit.Count, 1)
+    metrics.flush_metrics()  # here and not by `log_metrics`, which warns of nothing to publish after each exception
     return answer
 
 

@@ -72,7 +72,6 @@ def _client(service: str) -> Any:
     return boto3.client(service, config=ONCE if service == "sns" else CONFIG)  # type: ignore[call-overload]
 
 
-@metrics.log_metrics
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Post one outcome's message to each channel unless it was posted there before; answers what came of it."""
@@ -80,6 +79,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     answers, failures = tell(outcome, load(Settings), context.get_remaining_time_in_millis() / 1000)
     metrics.add_metric("MessageToldOrUnneeded", MetricUnit.Count, len(answers))
     metrics.add_metric("MessageNotTold", MetricUnit.Count, len(failures))
+    metrics.flush_metrics()  # here and not by `log_metrics`, which warns of nothing to publish after each exception
     logger.info("outcome handled", outcome=type(outcome).__name__, answers=answers)
     if failures:
         told = "; ".join(f"{channel}: {failure}" for channel, failure in failures.items())

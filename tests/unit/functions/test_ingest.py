@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
@@ -15,6 +15,8 @@ import ingest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 PASS = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
 
@@ -62,7 +64,7 @@ def created(key: str, version: str = "v1", size: int = 9) -> dict[str, Any]:
 
 
 def landing(event: dict[str, Any]) -> dict[str, str]:
-    answer: dict[str, str] = ingest.handler(event, Context())
+    answer: dict[str, str] = ingest.handler(event, cast("LambdaContext", Context()))
     return answer
 
 
@@ -136,6 +138,7 @@ def test_what_is_ours_and_wrong_is_told(edge: Edge, event: dict[str, Any], reaso
     assert edge.executions() == []
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
 def test_an_outage_is_an_exception_so_that_lambda_tries_again(edge: Edge) -> None:
     edge.steps.delete_state_machine(stateMachineArn=edge.machine)
     with pytest.raises(ClientError):

@@ -1,0 +1,7 @@
+"""Mistakes to plant in a copy of the templates, each with the rule of ours that must catch it; a file for each file of rules."""
+
+from __future__ import annotations
+
+from tests.template.mistakes import access, data, jobs, places
+
+MISTAKES = jobs.MISTAKES | places.MISTAKES | access.MISTAKES | data.MISTAKES

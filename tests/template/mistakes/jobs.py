@@ -1,0 +1,119 @@
+"""Mistakes in jobs: their definitions, the queue each goes to, and how a gang is formed."""
+
+from __future__ import annotations
+
+from tests.template.mistakes.planting import COMPUTE, JOBS, Mistake
+from tests.template.system import DEFINITION, FARGATE, PROD, TEMPLATE
+
+TIMES = "!FindInMap [Times, !FindInMap [Member, !Ref GangInstanceType, Vcpus], !FindInMap [Times, !Ref GangMembers, !Ref SpotMaxGangs]]"
+MISTAKES = {
+    "64 vCPUs under 192-vCPU instances": Mistake("whole_gangs_fit", COMPUTE, TIMES, "64", PROD),
+    "retries of bad data": Mistake(
+        "nothing_but_a_reclaimed_host_is_retried",
+        JOBS,
+        '{Action: EXIT, OnReason: "*"}',
+        '{Action: RETRY, OnExitCode: "65"}',
+    ),
+    "a multi-node job on Spot": Mistake(
+        "multi_node_jobs_stay_away_from_spot",
+        TEMPLATE,
+        "ON_DEMAND_QUEUE: !GetAtt Compute.Outputs.OnDemandGangQueue",
+        "ON_DEMAND_QUEUE: !GetAtt Compute.Outputs.SpotGangQueue",
+    ),
+    "a multi-node job on the main queue": Mistake(
+        "multi_node_jobs_stay_away_from_spot",
+        TEMPLATE,
+        "PreprocessJobDefinition: !GetAtt Jobs.Outputs.PreprocessJobDefinition",
+        "PreprocessJobDefinition: !GetAtt Jobs.Outputs.OnDemandGangJobDefinition",
+    ),
+    "On-Demand behind the Spot queue": Mistake(
+        "each_market_has_its_own_way_to_form_a_gang",
+        COMPUTE,
+        "        - {Order: 1, ComputeEnvironment: !Ref GpuSpot}\n",
+        "        - {Order: 1, ComputeEnvironment: !Ref GpuSpot}\n        - {Order: 2, ComputeEnvironment: !Ref GpuOnDemand}\n",
+    ),
+    "a gang that Batch retries": Mistake(
+        "gangs_do_not_retry_by_themselves", JOBS, "RetryStrategy: {Attempts: 1}", "RetryStrategy: {Attempts: 3}"
+    ),
+    "a gang with rules for retries": Mistake(
+        "gangs_do_not_retry_by_themselves", JOBS, "RetryStrategy: {Attempts: 1}", "RetryStrategy: *reclaimed-hosts-only"
+    ),
+    "two programs for one gang": Mistake(
+        "both_gangs_are_one_program",
+        JOBS,
+        "            Container: *member",
+        "            Container: {<<: *member, Image: other}",
+    ),
+    "no last word on retries": Mistake(
+        "nothing_but_a_reclaimed_host_is_retried",
+        JOBS,
+        '{Action: EXIT, OnReason: "*"}',
+        '{Action: EXIT, OnExitCode: "1"}',
+    ),
+    "a pattern that Batch refuses": Mistake(
+        "nothing_but_a_reclaimed_host_is_retried", JOBS, '"Host EC2*"', '"Host EC2 (*"'
+    ),
+    "a job without a timeout": Mistake("every_job_ends", JOBS, "      Timeout: {AttemptDurationSeconds: 3600}\n", ""),
+    "a Task that gives up before its job": Mistake(
+        "tasks_outlast_their_jobs", DEFINITION, '"TimeoutSeconds": 86400', '"TimeoutSeconds": 7200'
+    ),
+    "a Task that gives up before its gang": Mistake(
+        "tasks_outlast_their_jobs", DEFINITION, '"TimeoutSeconds": 172800', '"TimeoutSeconds": 21600', every=True
+    ),
+    "a gang of one": Mistake(
+        "a_gang_is_an_array_that_batch_takes",
+        TEMPLATE,
+        "          GANG_MEMBERS: !Ref GangMembers",
+        "          GANG_MEMBERS: 1",
+    ),
+    "a fixed number of nodes": Mistake(
+        "a_gang_is_an_array_that_batch_takes", JOBS, "NumNodes: !Ref GangMembers", "NumNodes: 2", {"GangMembers": "4"}
+    ),
+    "half a gang too many": Mistake("whole_gangs_fit", COMPUTE, TIMES, "24"),
+    "a slip in the multiplication table": Mistake(
+        "whole_gangs_fit", COMPUTE, '{"2": "384", "3": "576", "4": "768"', '{"2": "384", "3": "576", "4": "678"', PROD
+    ),
+    "more memory than ECS registers": Mistake(
+        "whole_gangs_fit",
+        COMPUTE,
+        'MemoryMiB: "30720", Gpus: "1", EfaCards: "0", SpotTypes: [g6.2xlarge]',
+        'MemoryMiB: "32768", Gpus: "1", EfaCards: "0", SpotTypes: [g6.2xlarge]',
+    ),
+    "an instance for two members": Mistake(
+        "whole_gangs_fit", COMPUTE, "SpotTypes: [g6.2xlarge]", "SpotTypes: [g6.2xlarge, g6.12xlarge]"
+    ),
+    "two GPU models in one gang": Mistake(
+        "whole_gangs_fit", COMPUTE, "SpotTypes: [g6.2xlarge]", "SpotTypes: [g6.2xlarge, g5.2xlarge]"
+    ),
+    "a job that fits nowhere": Mistake(
+        "jobs_on_the_main_queue_fit", JOBS, '{Type: VCPU, Value: "4"}', '{Type: VCPU, Value: "96"}'
+    ),
+    "memory that Fargate does not lend": Mistake(
+        "fargate_jobs_ask_for_what_fargate_has",
+        JOBS,
+        '{Type: MEMORY, Value: "8192"}',
+        '{Type: MEMORY, Value: "7680"}',
+        FARGATE,
+    ),
+    "a host's folder on Fargate": Mistake(
+        "fargate_jobs_ask_for_what_fargate_has",
+        JOBS,
+        "Volumes: [{Name: scratch}]",
+        "Volumes: [{Name: scratch, Host: {}}]",
+        FARGATE,
+    ),
+    "a definition for instances on Fargate": Mistake(
+        "fargate_jobs_ask_for_what_fargate_has",
+        JOBS,
+        '!Sub "${NamePrefix}-postprocess-fargate", ',
+        '!Sub "${NamePrefix}-postprocess", ',
+        FARGATE,
+    ),
+    "a writable root": Mistake("containers_write_to_tmp_only", JOBS, "        ReadonlyRootFilesystem: true\n", ""),
+    "a definition pinned to a revision": Mistake(
+        "jobs_are_named_without_revision",
+        JOBS,
+        "    Value: !Sub ${NamePrefix}-preprocess",
+        "    Value: !Ref PreprocessJobDefinition",
+    ),
+}
