@@ -30,7 +30,7 @@ demo: setup ## Take one real day of flights through the whole system, on this ma
 
 .PHONY: test
 test: lint ## Lint, then every test but the soak; under 10 minutes on 2 cores.
-	$(PYTEST) -n 2 --dist loadgroup -m "not soak" --ignore tests/validate --ignore tests/images
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" --ignore tests/validate --ignore tests/images
 
 .PHONY: test-sfn-local
 test-sfn-local: setup ## The state machine's cases on Step Functions Local, where Docker has its image.

@@ -30,7 +30,7 @@ DAY = "a day"
 ONLY = os.environ.get("SOAK_STATEMENTS", "")
 """A regular expression of the statements to take out; all of them when it is empty."""
 
-pytestmark = [pytest.mark.xdist_group("statements"), pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.timeout(7200)]
 
 
 @dataclass

@@ -17,7 +17,7 @@ ASKED_FOR = int(os.environ.get("SOAK_SWEEP_FILES", str(FILES)))
 SHARE = 0.1
 SEED = 6
 
-pytestmark = [pytest.mark.xdist_group("sweep"), pytest.mark.timeout(7200), pytest.mark.soak]
+pytestmark = [pytest.mark.timeout(7200), pytest.mark.soak]
 
 
 def test_a_sweep_finds_each_of_a_thousand_files_whose_event_was_lost() -> None:

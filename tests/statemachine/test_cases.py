@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from tests.statemachine.pipeline import Course
     from tests.twin.steps_cloud import StepsCloud
 
-# One worker runs all cases of this file, once.
-pytestmark = pytest.mark.xdist_group("cases")
-
 TIME_SCALE = 50.0  # a retry's second becomes 20 ms, and the shortest Task still has six seconds
 
 

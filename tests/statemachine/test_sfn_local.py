@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.statemachine.pipeline import Course
 
-pytestmark = [pytest.mark.sfn_local, pytest.mark.xdist_group("sfn_local"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.sfn_local, pytest.mark.timeout(300)]
 
 IMAGE = "amazon/aws-stepfunctions-local"
 PORT = 8083  # in the container ("Setting up Step Functions Local", Step Functions developer guide)

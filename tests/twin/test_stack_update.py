@@ -20,7 +20,7 @@ REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 NEVER_PUSHED = f"{REGISTRY}/spotline-nowhere:1"
 MENDED = f"{REGISTRY}/spotline-postprocess@sha256:{'0' * 64}"
 
-pytestmark = [pytest.mark.xdist_group("stack-update"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from twin.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.xdist_group("sweep"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -146,5 +146,5 @@ def test_a_failure_whose_event_was_lost_is_told_and_recorded_all_the_same(cloud:
         # Then it is told once, and the run's record says so
         cloud.until(lambda: cloud.recorded(run) == "ABORTED", "the record")
         cloud.until(lambda: bool(cloud.told(run)), "the message")
-        cloud.settled()
+    cloud.settled()
     assert len(cloud.told(run)) == 1
