@@ -124,7 +124,8 @@ def test_an_overtaken_task_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     guards("an overtaken Task is answered", an_older_launcher_is_slower_than_the_next_one, monkeypatch)
 
 
-def a_frozen_gang_holds_the_checkpoint_while_the_next_one_starts() -> World:
+def a_next_gang_beside_a_frozen_one() -> World:
+    """The first gang's leader trains on, unseen, while a redrive has launched the second."""
     world = World()
     [execution] = at_the_gang(world)
     launch_all(world)
@@ -134,6 +135,11 @@ def a_frozen_gang_holds_the_checkpoint_while_the_next_one_starts() -> World:
     world.redrive(execution)
     launch_all(world)
     world.look_again()
+    return world
+
+
+def a_frozen_gang_holds_the_checkpoint_while_the_next_one_starts() -> World:
+    world = a_next_gang_beside_a_frozen_one()
     second = gang_jobs(world)[-1]["jobId"]
     assert second != gang_jobs(world)[0]["jobId"]
     world.start_job(second)
@@ -231,15 +237,7 @@ def test_what_an_unseen_gang_published_is_not_published_again(monkeypatch: pytes
 
 def two_leaders_at_once(order: list[int]) -> World:
     """One publishes while a newer one claims the checkpoint, one AWS call of the one between two of the other."""
-    world = World()
-    [execution] = at_the_gang(world)
-    launch_all(world)
-    world.start_job(gang_jobs(world)[0]["jobId"])
-    world.stop(execution)
-    world.clock.advance(timedelta(minutes=1))
-    world.redrive(execution)
-    launch_all(world)
-    world.look_again()
+    world = a_next_gang_beside_a_frozen_one()
     first, second = (job["jobId"] for job in gang_jobs(world))
     world.turns.run([lambda: world.publish(first), lambda: world.start_job(second)], order)
     if second in world.leases:
