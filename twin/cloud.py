@@ -24,9 +24,10 @@ from twin import (
     iam,
     patches,
     schedules,
+    storage,
 )
 from twin.clock import Clock
-from twin.patches import cloudformation
+from twin.patches import cloudformation, core
 from twin.server import Server
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class TwinOptions:
 
 
 # Each brings one service to life. Whoever calls comes after whoever is called, so that callers stop first.
-_PARTS = (iam, faults, functions, compute, events, schedules, executions)
+_PARTS = (iam, faults, storage, functions, compute, events, schedules, executions)
 
 
 class Twin:
@@ -149,6 +150,8 @@ class Twin:
             starting.callback(credentials.disconnect)
             starting.callback(patches.restore)
             starting.callback(guardian.stop)
+            core.forget_what_is_gone()
+            core.list_services_once()
             cloudformation.install()
             for part in _PARTS:
                 part.install(self.options, self.clock)

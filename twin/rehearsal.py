@@ -48,8 +48,13 @@ class ReclaimAtFirstCheckpoint:
         self._claimed_round: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
 
+    def again(self, gangs: int) -> None:
+        """Take one from each of the next `gangs` gangs, whatever is left of those before."""
+        with self._lock:
+            self._left = gangs
+
     def install(self) -> None:
-        """Watch checkpoint pointers from now on, until the twin stops."""
+        """Watch checkpoint pointers from now on, until the twin stops; a twin has one such watcher."""
 
         def make(original: Any) -> Any:
             def put_object(backend: Any, bucket_name: str, key_name: str, value: Any, *args: Any, **kwargs: Any) -> Any:

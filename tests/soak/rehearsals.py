@@ -33,6 +33,8 @@ _NAMED_AFTER_WHAT_DIFFERS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16}(
 FUNCTIONS = ("Ingest", "Sweep", "LaunchGang", "Reconcile", "Notify")
 ROUNDS = 24
 """Enough for a checkpoint to be pruned."""
+SPOT_GANGS = 3
+"""Gangs that the state machine sends to Spot before it falls back, when each of them is interrupted."""
 
 
 class Company(Deployed):
@@ -42,6 +44,8 @@ class Company(Deployed):
 
     def __init__(self, twin: Twin, stack: Stack, slack: SlackWebhook) -> None:
         super().__init__(twin, stack, slack)
+        self.spot = ReclaimAtFirstCheckpoint(gangs=0)
+        self.spot.install()
         self._sqs = twin.client("sqs")
         self._listener = self._sqs.create_queue(QueueName="listener")["QueueUrl"]
         self._published: list[str] = []
@@ -188,7 +192,7 @@ def bad_data(company: Company) -> Callable[[], Facts]:
 
 def a_reclaimed_day(company: Company) -> Callable[[], Facts]:
     """Spot takes an instance of the gang away after its first checkpoint."""
-    ReclaimAtFirstCheckpoint(gangs=1).install()
+    company.spot.again(gangs=1)
     return a_day(company)
 
 
@@ -282,11 +286,17 @@ def statuses(company: Company, dataset: str) -> list[str]:
     return sorted(run["status"] for run in listed["executions"] if run["name"].startswith(f"{dataset}-{DAY}-"))
 
 
-def a_spent_day(company: Company) -> Callable[[], Facts]:
-    """A run insists on On-Demand when the day's hours there are spent."""
+def spend_on_demand(company: Company) -> Callable[[], None]:
+    """Spend the day's hours of On-Demand gangs; what is returned gives them back."""
     table, name = company.twin.client("dynamodb"), company.stack.outputs["RunsTable"]
     key = {"pk": {"S": f"BUDGET#{datetime.now(UTC):%Y%m%d}"}, "sk": {"S": "ON_DEMAND"}}
     table.put_item(TableName=name, Item={**key, "spent": {"N": "999999"}})
+    return lambda: table.delete_item(TableName=name, Key=key)
+
+
+def a_spent_day(company: Company) -> Callable[[], Facts]:
+    """A run insists on On-Demand when the day's hours there are spent."""
+    give_back = spend_on_demand(company)
     dataset = company.new_dataset()
     company.agree(dataset, rounds=ROUNDS)
     landed = company.land(dataset, sample())
@@ -296,8 +306,26 @@ def a_spent_day(company: Company) -> Callable[[], Facts]:
     def facts() -> Facts:
         described = company.execution(run)
         if described["status"] in OVER:
-            table.delete_item(TableName=name, Key=key)
+            give_back()
         return {"execution": described["status"], "error": described.get("error", "")}
+
+    return facts
+
+
+def a_wasted_day(company: Company) -> Callable[[], Facts]:
+    """Spot takes an instance from each gang that a run has there, and the day's hours of On-Demand are spent: it fails unpublished."""
+    give_back = spend_on_demand(company)
+    company.spot.again(gangs=SPOT_GANGS)
+    dataset = company.new_dataset()
+    company.agree(dataset, rounds=ROUNDS * SPOT_GANGS)
+    run = company.land(dataset, sample())
+
+    def facts() -> Facts:
+        found = company.outcome(run)
+        if found["execution"] in OVER:
+            company.spot.again(gangs=0)
+            give_back()
+        return found
 
     return facts
 
@@ -313,6 +341,7 @@ REHEARSALS = (
     Rehearsal("a backfill", a_backfill),
     Rehearsal("two days at once", two_days_at_once),
     Rehearsal("a reclaimed day", a_reclaimed_day),
+    Rehearsal("a wasted day", a_wasted_day),
 )
 
 

@@ -92,7 +92,6 @@ def install(options: EventOptions, clock: Clock) -> None:
     events_patches.deliver_with(_to_rule)
     s3_patches.announce_objects(emit)
     s3_patches.announce_multipart_uploads_once()
-    s3_patches.list_versions_after_a_key()
 
 
 def stop() -> None:

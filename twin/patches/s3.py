@@ -1,15 +1,18 @@
-"""What moto's S3 lacks: events for EventBridge shaped as S3 shapes them."""
+"""What moto's S3 lacks: writes that are atomic, listings that go on where they ended, events shaped as S3 shapes them."""
 
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any, Protocol
 
-from moto.s3 import notifications
+from moto.s3 import models, notifications
 from moto.s3.models import S3Backend
+from moto.s3.responses import S3Response
 
 from twin.patches import replace
 
@@ -31,6 +34,40 @@ class _Key(Protocol):
     size: int
     etag: str
     version_id: str | None
+
+
+def write_one_object_at_a_time() -> None:
+    """moto looks at If-Match or If-None-Match and then writes, and other callers come between: a condition holds for two of them.
+
+    S3 lets one of them write and refuses the other:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+    turn = threading.RLock()
+
+    def make(original: Any) -> Any:
+        def write(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with turn:
+                return original(self, *args, **kwargs)
+
+        return write
+
+    for name in ("put_object", "copy_object", "delete_object", "_key_response_post"):
+        replace(S3Response, name, make)
+
+
+def list_versions_without_their_contents() -> None:
+    """moto copies all that a bucket holds, contents too, to list versions: each run's look for its newest file copied every file."""
+
+    def make(original: Any) -> Any:
+        def deepcopy(versions: list[Any]) -> list[Any]:
+            copies = [object.__new__(type(version)) for version in versions]
+            for version, other in zip(versions, copies, strict=True):
+                vars(other).update(vars(version))
+            return copies
+
+        return SimpleNamespace(copy=original.copy, deepcopy=deepcopy)
+
+    replace(models, "copy", make)
 
 
 def announce_objects(emit: Emit) -> None:

@@ -1,12 +1,21 @@
-"""The gap of moto's S3 that `twin.patches.s3` fills is still there, in stock moto."""
+"""The gaps of moto's S3 that `twin.patches.s3` fills are still there, in stock moto."""
 
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.s3.models import FakeKey, S3Backend
+
+from tests.twin import clients
+from twin import patches
+from twin.patches import s3 as mended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,3 +73,80 @@ def test_moto_passes_by_the_first_version_after_a_key() -> None:
         listed = s3.list_object_versions(Bucket="bucket", KeyMarker="a")
 
         assert [version["Key"] for version in listed.get("Versions", [])] == ["b"], "this is what S3 lists"
+
+
+def winners(condition: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many of two callers, each of whom looks before either writes if that can be, write one object under one condition."""
+    both_have_looked = threading.Barrier(2)
+    look = S3Backend.get_object
+
+    def slowly(self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = look(self, *args, **kwargs)
+        try:
+            both_have_looked.wait(0.5)
+        except threading.BrokenBarrierError:
+            return found
+        return found
+
+    def write(body: bytes) -> bool:
+        try:
+            clients.client("s3").put_object(Bucket="bucket", Key="latest", Body=body, **condition)
+        except ClientError as error:
+            return error.response["Error"]["Code"] != "PreconditionFailed"
+        return True
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor(2) as callers:
+        patched.setattr(S3Backend, "get_object", slowly)
+        return sum(callers.map(write, [b"one", b"two"]))
+
+
+@pytest.mark.parametrize("condition", ["IfMatch", "IfNoneMatch"])
+@pytest.mark.parametrize(("patched", "expected"), [(False, 2), (True, 1)], ids=["stock", "patched"])
+def test_two_callers_may_write_under_one_condition_in_stock_moto(
+    condition: str, patched: bool, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mock_aws():
+        s3 = clients.client("s3")
+        s3.create_bucket(Bucket="bucket")
+        value = "*"
+        if condition == "IfMatch":
+            value = s3.put_object(Bucket="bucket", Key="latest", Body=b"zero")["ETag"]
+        if patched:
+            mended.write_one_object_at_a_time()
+        try:
+            assert winners({condition: value}, monkeypatch) == expected
+        finally:
+            patches.restore()
+
+
+@pytest.mark.parametrize(("patched", "expected"), [(False, 3), (True, 0)], ids=["stock", "patched"])
+def test_moto_copies_contents_to_list_versions(patched: bool, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[Any] = []
+    state = FakeKey.__getstate__
+
+    def noted(key: FakeKey) -> Any:
+        copied.append(key)
+        return state(key)
+
+    with mock_aws():
+        s3 = clients.client("s3")
+        s3.create_bucket(Bucket="bucket")
+        s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+        put(s3)
+        put(s3)
+        s3.delete_object(Bucket="bucket", Key="b")
+        s3.delete_object(
+            Bucket="bucket", Key="a", VersionId=s3.list_object_versions(Bucket="bucket")["Versions"][0]["VersionId"]
+        )
+        if patched:
+            mended.list_versions_without_their_contents()
+        monkeypatch.setattr(FakeKey, "__getstate__", noted)
+        try:
+            listed = s3.list_object_versions(Bucket="bucket")
+        finally:
+            patches.restore()
+
+    assert len(copied) == expected
+    # Listed are the latest first, and what is deleted as such.
+    assert [(it["Key"], it["IsLatest"]) for it in listed["Versions"]] == [("a", True), ("b", False), ("b", False)]
+    assert [(it["Key"], it["IsLatest"]) for it in listed["DeleteMarkers"]] == [("b", True)]
