@@ -32,8 +32,9 @@ WARM_UP = max(10, COUNT // 10)
 
 RUNS_AT_ONCE = 100
 
-GROWTH_PER_RUN_BYTES = 150_000
-"""What a finished run may add to memory: its objects, history, jobs, logs and records, which the twin keeps to be looked at."""
+GROWTH_PER_RUN_BYTES = 350_000
+"""What a finished run may add to memory: its history, with every state's input and output, and its objects, jobs, logs and records,
+which the twin keeps to be looked at (240 kB of Python objects, by tracemalloc)."""
 
 QUIET_SECONDS = 60.0
 
