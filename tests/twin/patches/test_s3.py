@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -119,7 +120,7 @@ def test_two_callers_may_write_under_one_condition_in_stock_moto(
             patches.restore()
 
 
-@pytest.mark.parametrize(("patched", "expected"), [(False, 3), (True, 0)], ids=["stock", "patched"])
+@pytest.mark.parametrize(("patched", "expected"), [(False, 4), (True, 0)], ids=["stock", "patched"])
 def test_moto_copies_contents_to_list_versions(patched: bool, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     copied: list[Any] = []
     state = FakeKey.__getstate__
@@ -134,9 +135,10 @@ def test_moto_copies_contents_to_list_versions(patched: bool, expected: int, mon
         s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
         put(s3)
         put(s3)
+        s3.put_object(Bucket="bucket", Key="a", Body=b"content")
         s3.delete_object(Bucket="bucket", Key="b")
         s3.delete_object(
-            Bucket="bucket", Key="a", VersionId=s3.list_object_versions(Bucket="bucket")["Versions"][0]["VersionId"]
+            Bucket="bucket", Key="a", VersionId=s3.list_object_versions(Bucket="bucket")["Versions"][1]["VersionId"]
         )
         if patched:
             mended.list_versions_without_their_contents()
@@ -146,7 +148,16 @@ def test_moto_copies_contents_to_list_versions(patched: bool, expected: int, mon
         finally:
             patches.restore()
 
+        gc.collect()
+        kept = s3.get_object(Bucket="bucket", Key="a")["Body"].read()
+
     assert len(copied) == expected
+    assert kept == b"content"
     # Listed are the latest first, and what is deleted as such.
-    assert [(it["Key"], it["IsLatest"]) for it in listed["Versions"]] == [("a", True), ("b", False), ("b", False)]
+    assert [(it["Key"], it["IsLatest"]) for it in listed["Versions"]] == [
+        ("a", True),
+        ("a", False),
+        ("b", False),
+        ("b", False),
+    ]
     assert [(it["Key"], it["IsLatest"]) for it in listed["DeleteMarkers"]] == [("b", True)]
