@@ -131,6 +131,14 @@ class BatchCloud:
             time.sleep(0.01)
         return states
 
+    def first_of(self, what: str, seconds: float = 5.0) -> dict[str, Any]:
+        """The first event of a type, once there is one."""
+        end = time.monotonic() + seconds
+        while not (found := [event for event in self.events if event["type"] == what]):
+            assert time.monotonic() < end, f"no event {what}, only {[event['type'] for event in self.events]}"
+            time.sleep(0.01)
+        return found[0]
+
     def told(self, job_id: str) -> list[dict[str, Any]]:
         """State change events of a job, in order."""
         what = "Batch Job State Change"

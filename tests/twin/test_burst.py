@@ -6,8 +6,9 @@ import pytest
 
 from tests.twin.burst import land_at_once
 
+pytestmark = [pytest.mark.timeout(300), pytest.mark.ours]
 
-@pytest.mark.timeout(300)
+
 def test_every_file_of_a_burst_has_one_execution() -> None:
     burst = land_at_once(50, seed=1, patience_seconds=240)
     assert len(burst.executions) == 50

@@ -19,6 +19,8 @@ from twin.server import HOST
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.ours
+
 QUICK = TwinOptions(time_scale=60, jobs="noop")
 
 

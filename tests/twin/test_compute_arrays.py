@@ -33,6 +33,10 @@ def gated(cloud: BatchCloud, name: str, *codes: int) -> tuple[str, Path]:
     return cloud.submit(name, "main", arrayProperties={"size": len(codes)}), gate
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html",
+)
 def test_each_child_knows_its_place(cloud: BatchCloud) -> None:
     job_id = cloud.submit("index", "main", arrayProperties={"size": 3})
     assert cloud.ended(job_id)["status"] == "SUCCEEDED"
@@ -43,6 +47,10 @@ def test_each_child_knows_its_place(cloud: BatchCloud) -> None:
         assert cloud.output(child) == [f"{index} of 3"]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html",
+)
 def test_a_parent_is_pending_until_all_its_children_have_ended_and_then_failed(cloud: BatchCloud) -> None:
     job_id, gate = gated(cloud, "mixed", 0, 3, 0)
     for index in range(3):
@@ -60,6 +68,7 @@ def test_a_parent_is_pending_until_all_its_children_have_ended_and_then_failed(c
     assert cloud.told_when(job_id, "FAILED") == ["PENDING", "FAILED"]
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html")
 def test_one_child_that_still_waits_keeps_a_failed_array_open(cloud: BatchCloud) -> None:
     job_id, gate = gated(cloud, "nine", 1, *[0] * 8)
     last = f"{job_id}:8"
@@ -73,6 +82,7 @@ def test_one_child_that_still_waits_keeps_a_failed_array_open(cloud: BatchCloud)
     assert cloud.ended(job_id)["status"] == "FAILED"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html")
 def test_terminating_a_parent_ends_every_child(cloud: BatchCloud) -> None:
     job_id, _ = gated(cloud, "many", *[0] * 10)
     cloud.until(f"{job_id}:7", "RUNNING")
@@ -84,6 +94,7 @@ def test_terminating_a_parent_ends_every_child(cloud: BatchCloud) -> None:
     assert cloud.job(f"{job_id}:9")["attempts"] == []
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_CancelJob.html")
 def test_cancelling_a_parent_ends_the_children_that_have_not_started(cloud: BatchCloud) -> None:
     job_id, gate = gated(cloud, "some", *[0] * 10)
     cloud.until(f"{job_id}:7", "RUNNING")
@@ -96,6 +107,7 @@ def test_cancelling_a_parent_ends_the_children_that_have_not_started(cloud: Batc
     assert parent["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 8
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html")
 def test_children_are_listed_by_their_array(cloud: BatchCloud) -> None:
     job_id, gate = gated(cloud, "listed", 0, 0)
     cloud.until(f"{job_id}:1", "RUNNING")
@@ -111,6 +123,10 @@ def test_children_are_listed_by_their_array(cloud: BatchCloud) -> None:
     cloud.ended(job_id)
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html",
+)
 def test_sequential_children_run_one_after_another(cloud: BatchCloud) -> None:
     job_id = cloud.submit("index", "main", arrayProperties={"size": 3}, dependsOn=[{"type": "SEQUENTIAL"}])
     assert cloud.ended(job_id)["status"] == "SUCCEEDED"
@@ -118,10 +134,15 @@ def test_sequential_children_run_one_after_another(cloud: BatchCloud) -> None:
     assert all(later["startedAt"] >= earlier["stoppedAt"] for earlier, later in itertools.pairwise(children))
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html",
+)
 def test_n_to_n_children_wait_for_their_own_number(cloud: BatchCloud) -> None:
     first, gate = gated(cloud, "pairs", 0, 1)
     second = cloud.submit("index", "main", arrayProperties={"size": 2}, dependsOn=[{"jobId": first, "type": "N_TO_N"}])
     cloud.until(f"{second}:0", "PENDING")
+    assert cloud.job(second)["status"] == "SUBMITTED", "a parent is PENDING once a child is RUNNABLE"
     gate.touch()
     assert cloud.ended(f"{second}:0")["status"] == "SUCCEEDED"
     assert cloud.ended(f"{second}:1")["statusReason"] == "Dependent Job failed"

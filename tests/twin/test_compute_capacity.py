@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.twin.compute_cloud import BatchCloud, batch_cloud
+from tests.twin.recorded import recording, shape
 from twin.compute.scheduler import Market
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ def set_supply(cloud: BatchCloud, market: Market, vcpus: float) -> None:
     cloud.control.look_for_room()
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_scheduling.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_states.html",
+)
 def test_jobs_wait_for_room_in_the_order_of_submission(cloud: BatchCloud) -> None:
     cloud.queue("main", cloud.environment("env", vcpus=1))
     ids = [cloud.submit(definition, "main") for definition in ("sleeps", "naps", "naps")]
@@ -62,6 +67,11 @@ def test_jobs_wait_for_room_in_the_order_of_submission(cloud: BatchCloud) -> Non
     assert all(later["startedAt"] >= earlier["stoppedAt"] for earlier, later in itertools.pairwise(jobs))
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable_capacity.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/batch-job-queue-blocked-events.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_JobStateTimeLimitAction.html",
+)
 def test_a_spot_market_without_supply_is_named_and_the_queue_cancels_after_its_time(cloud: BatchCloud) -> None:
     set_supply(cloud, Market.SPOT, 0)
     limits = [cancel_after(1200, STUCK), cancel_after(600, MAX_RESOURCE)]
@@ -84,6 +94,31 @@ def test_a_spot_market_without_supply_is_named_and_the_queue_cancels_after_its_t
     assert [event["detail"]["jobId"] for event in blocked] == [job_id]
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/batch-job-queue-blocked-events.html")
+def test_the_event_of_a_blocked_queue_is_aws_s(cloud: BatchCloud) -> None:
+    set_supply(cloud, Market.SPOT, 0)
+    cloud.queue("spot", cloud.environment("env", "SPOT"))
+    job_id = cloud.submit(
+        cloud.definition("event-test", "sleep", "600", vcpus=2, memory=256), "spot", retryStrategy={"attempts": 2}
+    )
+    stuck = cloud.when(job_id, lambda job: "statusReason" in job)
+    blocked = cloud.first_of("Batch Job Queue Blocked")
+    recorded = recording("batch-job-queue-blocked")
+    assert (blocked["source"], blocked["type"]) == (recorded["source"], recorded["detail-type"])
+    assert blocked["resources"] == [stuck["jobArn"], stuck["jobQueue"]]
+    told = shape(blocked["detail"])
+    # A job's detail has these too by now (API Reference, JobDetail), and in the twin its tags, as in the other event.
+    beyond = {name: told.pop(name) for name in ("isCancelled", "isTerminated", "platformCapabilities", "tags")}
+    assert told == shape(recorded["detail"])
+    assert beyond == {
+        "isCancelled": "bool",
+        "isTerminated": "bool",
+        "platformCapabilities": [],
+        "tags": {"resourceArn": "str"},
+    }
+
+
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/job_states.html")
 def test_without_a_time_limit_a_stuck_job_stays(cloud: BatchCloud) -> None:
     set_supply(cloud, Market.SPOT, 0)
     cloud.queue("spot", cloud.environment("env", "SPOT"))
@@ -92,6 +127,7 @@ def test_without_a_time_limit_a_stuck_job_stays(cloud: BatchCloud) -> None:
     assert cloud.job(job_id)["status"] == "RUNNABLE"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html")
 def test_when_supply_comes_back_in_time_the_job_runs(cloud: BatchCloud) -> None:
     set_supply(cloud, Market.SPOT, 0)
     cloud.queue("spot", cloud.environment("env", "SPOT"), jobStateTimeLimitActions=[cancel_after(86_400, STUCK)])
@@ -101,6 +137,10 @@ def test_when_supply_comes_back_in_time_the_job_runs(cloud: BatchCloud) -> None:
     assert cloud.ended(job_id)["status"] == "SUCCEEDED"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html",
+)
 @pytest.mark.parametrize(
     ("asked", "reason"), [({"vcpus": 8}, MAX_RESOURCE), ({"memory": 10_000_000}, REQUIREMENT)], ids=["vcpus", "memory"]
 )
@@ -110,6 +150,10 @@ def test_what_can_never_be_placed_is_a_misconfiguration(cloud: BatchCloud, asked
     assert cloud.ended(job_id)["statusReason"] == f"Canceled by JobStateTimeLimit action due to reason: {reason}"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_JobStateTimeLimitAction.html",
+)
 def test_only_the_reason_that_the_queue_names_cancels(cloud: BatchCloud) -> None:
     cloud.queue("main", cloud.environment("env", vcpus=4), jobStateTimeLimitActions=[cancel_after(600, STUCK)])
     job_id = cloud.submit(cloud.definition("large", "true", vcpus=8), "main")
@@ -119,6 +163,7 @@ def test_only_the_reason_that_the_queue_names_cancels(cloud: BatchCloud) -> None
     assert job["statusReason"].startswith(f"{MAX_RESOURCE} - CE(s) associated with the job queue cannot meet")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable_capacity.html")
 def test_a_cancelled_head_lets_the_next_job_through(cloud: BatchCloud) -> None:
     cloud.queue("main", cloud.environment("env", vcpus=4))
     large = cloud.submit(cloud.definition("large", "true", vcpus=8), "main")
@@ -130,6 +175,7 @@ def test_a_cancelled_head_lets_the_next_job_through(cloud: BatchCloud) -> None:
     assert cloud.job(large)["statusReason"] == "too large"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html")
 def test_a_gang_on_spot_stays_runnable_for_ever_without_a_word(cloud: BatchCloud) -> None:
     limits = [cancel_after(600, reason) for reason in (STUCK, MAX_RESOURCE, REQUIREMENT)]
     cloud.queue("spot", cloud.environment("env", "SPOT"), jobStateTimeLimitActions=limits)
@@ -142,6 +188,7 @@ def test_a_gang_on_spot_stays_runnable_for_ever_without_a_word(cloud: BatchCloud
     assert not [event for event in cloud.events if event["type"] == "Batch Job Queue Blocked"]
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html")
 def test_two_arrays_starve_each_other_on_capacity_for_one(cloud: BatchCloud) -> None:
     """Children are placed one by one: nothing keeps the two halves of different gangs apart."""
     environment = cloud.environment("env", "SPOT", vcpus=2)
@@ -154,6 +201,7 @@ def test_two_arrays_starve_each_other_on_capacity_for_one(cloud: BatchCloud) -> 
     assert cloud.job(f"{second}:1")["status"] == "RUNNABLE"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateComputeEnvironment.html")
 def test_raising_maxvcpus_lets_waiting_jobs_run(cloud: BatchCloud) -> None:
     cloud.queue("main", cloud.environment("env", vcpus=1))
     job_id = cloud.submit(cloud.definition("large", "true", vcpus=4), "main")
@@ -162,11 +210,13 @@ def test_raising_maxvcpus_lets_waiting_jobs_run(cloud: BatchCloud) -> None:
     assert cloud.ended(job_id)["status"] == "SUCCEEDED"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateComputeEnvironment.html")
 def test_an_environment_made_without_a_state_is_enabled(cloud: BatchCloud) -> None:
     cloud.queue("main", cloud.environment("env", state=None))
     assert cloud.ended(cloud.submit("naps", "main"))["status"] == "SUCCEEDED"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateComputeEnvironment.html")
 def test_a_disabled_environment_takes_no_jobs(cloud: BatchCloud) -> None:
     cloud.queue("main", cloud.environment("env", state="DISABLED"))
     job_id = cloud.submit("naps", "main")
@@ -176,6 +226,7 @@ def test_a_disabled_environment_takes_no_jobs(cloud: BatchCloud) -> None:
     assert cloud.ended(job_id)["status"] == "SUCCEEDED"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateJobQueue.html")
 def test_a_disabled_queue_takes_no_jobs(cloud: BatchCloud) -> None:
     cloud.queue("main", cloud.environment("env"))
     cloud.client.update_job_queue(jobQueue=f"{cloud.prefix}main", state="DISABLED")
@@ -183,6 +234,7 @@ def test_a_disabled_queue_takes_no_jobs(cloud: BatchCloud) -> None:
         cloud.submit("naps", "main")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/share-identifiers.html")
 def test_a_fair_share_queue_serves_the_share_that_runs_less(cloud: BatchCloud) -> None:
     policy = cloud.client.create_scheduling_policy(
         name="fair", fairsharePolicy={"shareDistribution": [{"shareIdentifier": "b", "weightFactor": 1.0}]}

@@ -20,6 +20,8 @@ from twin.compute.images import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.ours
+
 DOCKERFILE = """\
 # syntax=docker/dockerfile:1
 FROM python:3.13 AS build

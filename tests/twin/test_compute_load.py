@@ -12,6 +12,8 @@ import pytest
 from tests.twin.compute_cloud import batch_cloud
 from twin.compute import control
 
+pytestmark = pytest.mark.ours
+
 
 def test_noop_jobs_end_at_once_and_well(tmp_path: Path) -> None:
     with batch_cloud(tmp_path, noop=True) as cloud:

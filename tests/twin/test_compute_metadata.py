@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 import pytest
 
+from tests.twin.recorded import recording, shape
 from twin.compute.instances import LOOPBACK, Addresses, Instance, Task, new_instance_id
 from twin.compute.metadata import Reply, Tokens, answer
 from twin.compute.scheduler import Market
@@ -59,6 +60,7 @@ class Client:
         return self.ask(f"/latest/meta-data/{path}", x_aws_ec2_metadata_token=self.token())
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-categories.html")
 @pytest.mark.parametrize(
     ("path", "value"),
     [
@@ -73,6 +75,7 @@ def test_an_instance_says_what_it_is(path: str, value: str) -> None:
     assert Client().get(path) == Reply(HTTPStatus.OK, value)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-v2-how-it-works.html")
 def test_nothing_is_told_without_a_token_or_after_its_time() -> None:
     client = Client()
     assert client.ask("/latest/meta-data/instance-id").status is HTTPStatus.UNAUTHORIZED
@@ -82,23 +85,27 @@ def test_nothing_is_told_without_a_token_or_after_its_time() -> None:
     assert client.ask("/latest/meta-data/instance-id", x_aws_ec2_metadata_token=token).status is HTTPStatus.UNAUTHORIZED
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-v2-how-it-works.html")
 @pytest.mark.parametrize("seconds", ["", "0", "21601", "soon"])
 def test_a_token_needs_a_time_to_live_of_up_to_six_hours(seconds: str) -> None:
     reply = Client().ask("/latest/api/token", "PUT", x_aws_ec2_metadata_token_ttl_seconds=seconds)
     assert reply.status is HTTPStatus.BAD_REQUEST
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-v2-how-it-works.html")
 def test_a_token_is_not_given_by_get_nor_to_a_proxy() -> None:
     assert Client().ask("/latest/api/token").status is HTTPStatus.METHOD_NOT_ALLOWED
     forwarded = Client().ask("/latest/api/token", "PUT", x_forwarded_for="1.2.3.4")
     assert forwarded.status is HTTPStatus.FORBIDDEN
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html")
 def test_there_is_no_notice_until_there_is_one() -> None:
     client = Client()
     assert client.get("spot/instance-action").status is HTTPStatus.NOT_FOUND
     assert client.get("spot/termination-time").status is HTTPStatus.NOT_FOUND
     client.instance.notice = datetime(2026, 2, 9, 8, 22, tzinfo=UTC)
+    assert shape(json.loads(client.get("spot/instance-action").body)) == shape(recording("ec2-spot-instance-action"))
     assert json.loads(client.get("spot/instance-action").body) == {
         "action": "terminate",
         "time": "2026-02-09T08:22:00Z",
@@ -106,12 +113,17 @@ def test_there_is_no_notice_until_there_is_one() -> None:
     assert client.get("spot/termination-time").body == "2026-02-09T08:22:00Z"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html")
 def test_folders_are_listed() -> None:
     assert Client().get("placement/").body.split("\n") == ["availability-zone", "region"]
     assert "placement/" in Client().get("").body.split("\n")
     assert Client().get("no-such/thing").status is HTTPStatus.NOT_FOUND
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4.html",
+    "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-examples.html",
+)
 def test_ecs_knows_an_awsvpc_container_s_address_and_not_a_host_container_s() -> None:
     """A leader on Spot, in host mode, must ask its instance; in a multi-node job it must ask ECS."""
     networks = [json.loads(Client(awsvpc=mode).ask("/v4/0123").body)["Networks"] for mode in (True, False)]
@@ -125,6 +137,7 @@ def test_ecs_knows_an_awsvpc_container_s_address_and_not_a_host_container_s() ->
     assert Client().ask("/v4/other").status is HTTPStatus.NOT_FOUND
 
 
+@pytest.mark.ours
 def test_addresses_are_loopback_and_no_two_alike() -> None:
     addresses = Addresses(distinct=True)
     taken = [addresses.take() for _ in range(1000)]
@@ -134,6 +147,7 @@ def test_addresses_are_loopback_and_no_two_alike() -> None:
     assert Addresses(distinct=False).take() == LOOPBACK
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html")
 def test_instance_ids_look_like_ec2_s() -> None:
     ids = {new_instance_id() for _ in range(100)}
     assert len(ids) == 100

@@ -40,6 +40,11 @@ def leave(cloud: BatchCloud, name: str, node: int) -> None:
     (cloud.root / name / str(node)).touch()
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/mnp-env-vars.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html",
+)
 def test_nodes_know_their_places_and_have_addresses_of_their_own(cloud: BatchCloud) -> None:
     cloud.gang("env", 3, "env")
     job_id = cloud.submit("env", "main")
@@ -57,6 +62,10 @@ def test_nodes_know_their_places_and_have_addresses_of_their_own(cloud: BatchClo
     assert len({node["ECS_CONTAINER_METADATA_URI_V4"] for node in nodes}) == 3
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/job-lifecycle.html",
+)
 def test_the_job_is_what_its_main_node_is_and_the_others_are_stopped(cloud: BatchCloud) -> None:
     job_id = gang(cloud, "main-leaves", 3)
     leave(cloud, "main-leaves", 0)
@@ -68,6 +77,7 @@ def test_the_job_is_what_its_main_node_is_and_the_others_are_stopped(cloud: Batc
         assert (node["status"], node["container"]["exitCode"]) == ("FAILED", 75)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/job-lifecycle.html")
 def test_a_child_node_s_death_alone_ends_nothing(cloud: BatchCloud) -> None:
     """ "If a child node dies, AWS Batch doesn't take any action on the other nodes"."""
     job_id = gang(cloud, "child-dies", 3)
@@ -80,6 +90,7 @@ def test_a_child_node_s_death_alone_ends_nothing(cloud: BatchCloud) -> None:
     cloud.ended(job_id)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html")
 def test_only_the_main_node_s_failure_makes_another_attempt(cloud: BatchCloud) -> None:
     job_id = gang(cloud, "again", 2, retryStrategy={"attempts": 2})
     leave(cloud, "again", 0)
@@ -88,6 +99,10 @@ def test_only_the_main_node_s_failure_makes_another_attempt(cloud: BatchCloud) -
     assert len(cloud.job(f"{job_id}#1")["attempts"]) == 2
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html",
+)
 def test_a_gang_holds_its_capacity_until_its_last_node_is_gone(cloud: BatchCloud) -> None:
     cloud.queue("small", cloud.environment("small-env", vcpus=2))
     (cloud.root / "holds").mkdir()
@@ -107,6 +122,10 @@ def test_a_gang_holds_its_capacity_until_its_last_node_is_gone(cloud: BatchCloud
     assert cloud.ended(behind)["startedAt"] >= stopped + 400
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/job-lifecycle.html",
+)
 def test_terminating_a_gang_stops_all_its_nodes(cloud: BatchCloud) -> None:
     job_id = gang(cloud, "terminated", 2)
     cloud.client.terminate_job(jobId=job_id, reason="superseded")
@@ -115,11 +134,16 @@ def test_terminating_a_gang_stops_all_its_nodes(cloud: BatchCloud) -> None:
     assert cloud.ended(f"{job_id}#1")["container"]["exitCode"] == 75
 
 
+@pytest.mark.ours
 def test_a_node_cannot_be_terminated_by_itself(cloud: BatchCloud) -> None:
     with pytest.raises(ClientError, match="by itself"):
         cloud.client.terminate_job(jobId="x#1", reason="no")
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeOverrides.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_NodePropertyOverride.html",
+)
 def test_node_overrides_change_number_and_environment(cloud: BatchCloud) -> None:
     cloud.gang("overridden", 4, "sh", "-c", "echo $GENERATION of $AWS_BATCH_JOB_NUM_NODES")
     overrides = {
@@ -135,6 +159,10 @@ def test_node_overrides_change_number_and_environment(cloud: BatchCloud) -> None
     assert {"name": "GENERATION", "value": "3"} in described["container"]["environment"]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeOverrides.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_NodePropertyOverride.html",
+)
 def test_overrides_that_do_not_fit_are_refused(cloud: BatchCloud) -> None:
     cloud.gang("strict", 4, "true")
     with pytest.raises(ClientError, match="set nodeOverrides instead"):
@@ -143,6 +171,7 @@ def test_overrides_that_do_not_fit_are_refused(cloud: BatchCloud) -> None:
         cloud.submit("strict", "main", nodeOverrides={"nodePropertyOverrides": [{"targetNodes": "0:3"}]})
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeRangeProperty.html")
 def test_a_definition_s_node_ranges_must_cover_its_nodes(cloud: BatchCloud) -> None:
     ranges = [{"targetNodes": "0:1", "container": container_properties("true")}]
     with pytest.raises(ClientError, match="each of the nodes 0 to 3"):
@@ -153,6 +182,10 @@ def test_a_definition_s_node_ranges_must_cover_its_nodes(cloud: BatchCloud) -> N
         )
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_NodePropertiesSummary.html",
+)
 def test_nodes_are_listed_by_their_job(cloud: BatchCloud) -> None:
     job_id = gang(cloud, "listed", 2)
     nodes = cloud.client.list_jobs(multiNodeJobId=job_id)["jobSummaryList"]
@@ -162,6 +195,11 @@ def test_nodes_are_listed_by_their_job(cloud: BatchCloud) -> None:
     cloud.ended(job_id)
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/mnp-env-vars.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html",
+    "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-examples.html",
+)
 def test_the_main_node_finds_its_own_address_in_ecs_metadata(cloud: BatchCloud) -> None:
     """It is told none by Batch; in awsvpc mode ECS's metadata has it, and the instance's is another."""
     program = (

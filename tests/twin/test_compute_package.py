@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from twin import Twin
 
+pytestmark = pytest.mark.ours
+
 
 @pytest.fixture
 def cloud(twin: Twin, tmp_path: Path) -> BatchCloud:

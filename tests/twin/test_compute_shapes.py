@@ -62,6 +62,10 @@ def raw_details(cloud: BatchCloud, job_id: str) -> list[dict[str, Any]]:
     return [event["detail"] for event in cloud.told(job_id)]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/batch_job_events.html",
+)
 @pytest.mark.parametrize(
     ("definition", "extra"),
     [
@@ -78,6 +82,10 @@ def test_job_details_fit_the_service_model(cloud: BatchCloud, definition: str, e
         assert {"jobArn", "jobName", "jobId", "jobQueue", "status", "createdAt", "jobDefinition"} <= set(detail)
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_JobSummary.html",
+)
 def test_nodes_children_and_summaries_fit_the_service_model(cloud: BatchCloud) -> None:
     array = cloud.submit("fails", "main", arrayProperties={"size": 2})
     gang = cloud.submit("gang", "main")
@@ -93,6 +101,7 @@ def test_nodes_children_and_summaries_fit_the_service_model(cloud: BatchCloud) -
     assert [found for summary in summaries for found in mismatches(summary, model("JobSummary"))] == []
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html")
 def test_describe_jobs_takes_up_to_a_hundred_ids_and_leaves_out_the_unknown(cloud: BatchCloud) -> None:
     known = cloud.submit("fails", "main")
     assert [job["jobId"] for job in cloud.client.describe_jobs(jobs=["x", known, "y#0"])["jobs"]] == [known]

@@ -78,6 +78,10 @@ class Metadata:
             return str(reply.read().decode())
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html",
+    "https://aws.amazon.com/blogs/compute/introducing-retry-strategies-for-aws-batch/",
+)
 def test_a_reclaim_without_notice_kills_before_it_returns(cloud: BatchCloud) -> None:
     job_id = cloud.submit("polite", "spot")
     ready(cloud, job_id)
@@ -91,6 +95,10 @@ def test_a_reclaim_without_notice_kills_before_it_returns(cloud: BatchCloud) -> 
     assert job["attempts"][0]["statusReason"] == job["statusReason"]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html",
+    "https://aws.amazon.com/blogs/compute/introducing-retry-strategies-for-aws-batch/",
+)
 def test_a_notice_comes_first_then_sigterm(cloud: BatchCloud) -> None:
     job_id = cloud.submit("polite", "spot")
     ready(cloud, job_id)
@@ -110,6 +118,7 @@ def test_a_notice_comes_first_then_sigterm(cloud: BatchCloud) -> None:
     assert cloud.output(job)[-1] == "leaving"
 
 
+@pytest.mark.ours
 def test_what_ignores_sigterm_is_killed_when_the_host_is_down(cloud: BatchCloud) -> None:
     job_id = cloud.submit("sleeps", "spot")
     cloud.until(job_id, "RUNNING")
@@ -117,6 +126,7 @@ def test_what_ignores_sigterm_is_killed_when_the_host_is_down(cloud: BatchCloud)
     assert cloud.ended(job_id)["container"]["exitCode"] == 137
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html")
 def test_a_job_that_leaves_on_the_notice_ends_as_it_says_itself(cloud: BatchCloud) -> None:
     job_id = cloud.submit(cloud.definition("leaves", "sh", "-c", "echo ready; sleep 0.3; exit 75"), "spot")
     ready(cloud, job_id)
@@ -127,6 +137,7 @@ def test_a_job_that_leaves_on_the_notice_ends_as_it_says_itself(cloud: BatchClou
     assert cloud.job(job_id) == job
 
 
+@pytest.mark.ours
 def test_an_instance_takes_its_metadata_with_it(cloud: BatchCloud) -> None:
     job_id = cloud.submit("sleeps", "spot")
     cloud.until(job_id, "RUNNING")
@@ -138,6 +149,10 @@ def test_an_instance_takes_its_metadata_with_it(cloud: BatchCloud) -> None:
         metadata.get_for(5.0, "instance-id")
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html",
+    "https://aws.amazon.com/blogs/compute/introducing-retry-strategies-for-aws-batch/",
+)
 def test_a_reclaimed_job_with_attempts_left_gets_another_instance(cloud: BatchCloud) -> None:
     rules = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onStatusReason": "*", "action": "EXIT"}]
     job_id = cloud.submit("sleeps", "spot", retryStrategy={"attempts": 2, "evaluateOnExit": rules})
@@ -148,6 +163,7 @@ def test_a_reclaimed_job_with_attempts_left_gets_another_instance(cloud: BatchCl
     assert len(cloud.ended(job_id)["attempts"]) == 2
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html")
 def test_one_member_of_an_array_can_be_taken(cloud: BatchCloud) -> None:
     job_id = cloud.submit("sleeps", "spot", arrayProperties={"size": 3})
     for index in range(3):
@@ -161,6 +177,7 @@ def test_one_member_of_an_array_can_be_taken(cloud: BatchCloud) -> None:
     assert cloud.ended(job_id)["statusReason"] == "Array Child Job failed"
 
 
+@pytest.mark.ours
 def test_on_demand_capacity_is_not_reclaimed(cloud: BatchCloud) -> None:
     job_id = cloud.submit("sleeps", "main")
     cloud.until(job_id, "RUNNING")
@@ -168,6 +185,7 @@ def test_on_demand_capacity_is_not_reclaimed(cloud: BatchCloud) -> None:
         reclaim(cloud.control, job_id, None, None)
 
 
+@pytest.mark.ours
 def test_what_does_not_run_cannot_be_reclaimed(cloud: BatchCloud) -> None:
     with pytest.raises(CannotReclaim, match="no job nothing"):
         reclaim(cloud.control, "nothing", None, None)
@@ -177,6 +195,7 @@ def test_what_does_not_run_cannot_be_reclaimed(cloud: BatchCloud) -> None:
         reclaim(cloud.control, job_id, 7, None)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html")
 def test_fargate_spot_warns_with_sigterm_and_says_so_in_its_own_words(cloud: BatchCloud) -> None:
     cloud.queue("fargate", cloud.environment("fargate-env", "FARGATE_SPOT", vcpus=4))
     fargate: dict[str, Any] = {
@@ -190,6 +209,7 @@ def test_fargate_spot_warns_with_sigterm_and_says_so_in_its_own_words(cloud: Bat
     assert cloud.ended(job_id)["statusReason"] == "Your Spot Task was interrupted."
 
 
+@pytest.mark.ours
 def test_each_instance_has_an_id_and_on_linux_an_address_of_its_own(cloud: BatchCloud) -> None:
     job_id = cloud.submit("sleeps", "spot", arrayProperties={"size": 3})
     seen = []

@@ -16,6 +16,8 @@ CONTAINER_DEFINITION = {"type": "container", "containerProperties": CONTAINER}
 GANG = {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:", "container": CONTAINER}]}
 FIXED = {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:3", "container": CONTAINER}]}
 
+SPLIT = {**GANG, "nodeRangeProperties": [{"targetNodes": at, "container": CONTAINER} for at in ("0:1", "2:")]}
+
 
 def refused(definition: dict[str, Any], *, fair: bool = False, fargate: bool = False, **request: Any) -> str:
     request = {"jobName": "job", **request}
@@ -45,11 +47,13 @@ def on_fargate(vcpus: str = "2", memory: str = "8192", **more: Any) -> dict[str,
     }
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html")
 @pytest.mark.parametrize(("vcpus", "memory"), [("0.25", "512"), ("1", "2048"), ("2", "16384"), ("16", "122880")])
 def test_fargate_lends_certain_pairs_of_vcpus_and_memory(vcpus: str, memory: str) -> None:
     assert definition_problems(on_fargate(vcpus, memory)) == []
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/fargate-job-definitions.html")
 @pytest.mark.parametrize(
     ("definition", "problem"),
     [
@@ -66,17 +70,31 @@ def test_what_fargate_does_not_have_is_refused(definition: dict[str, Any], probl
     assert problem in "; ".join(definition_problems(definition))
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeEnvironmentOrder.html",
+)
 def test_a_definition_and_its_queue_are_both_for_fargate_or_neither() -> None:
     assert refused(on_fargate(), fargate=True) == ""
     assert "do not match" in refused(on_fargate())
     assert "do not match" in refused(CONTAINER_DEFINITION, fargate=True)
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeOverrides.html",
+)
 def test_a_plain_job_is_accepted() -> None:
     assert refused(CONTAINER_DEFINITION) == ""
     assert refused(gang(), nodeOverrides=node_overrides(numNodes=2)) == ""
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerOverrides.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_JobTimeout.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html",
+)
 @pytest.mark.parametrize(
     ("request_", "problem"),
     [
@@ -102,11 +120,16 @@ def test_an_unsound_request_is_refused(request_: dict[str, Any], problem: str) -
     assert problem in refused(CONTAINER_DEFINITION, **request_)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html")
 def test_a_fair_share_queue_needs_a_share() -> None:
     assert "must be set" in refused(CONTAINER_DEFINITION, fair=True)
     assert refused(CONTAINER_DEFINITION, fair=True, shareIdentifier="teamA*") == ""
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeOverrides.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_NodePropertyOverride.html",
+)
 @pytest.mark.parametrize(
     ("properties", "request_", "problem"),
     [
@@ -115,16 +138,24 @@ def test_a_fair_share_queue_needs_a_share() -> None:
         (GANG, {"nodeOverrides": node_overrides("0:3")}, "not a node range of the job definition"),
         (FIXED, {"nodeOverrides": {"numNodes": 2}}, "no upper limit"),
         ({**GANG, "mainNode": 3}, {"nodeOverrides": {"numNodes": 2}}, "above the main node's index"),
+        (SPLIT, {"nodeOverrides": {"numNodes": 2}}, "above the lower boundary of each node range"),
     ],
 )
 def test_node_overrides_must_fit_the_definition(properties: dict[str, Any], request_: Any, problem: str) -> None:
     assert problem in refused(gang(properties), **request_)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html")
 def test_a_gang_is_refused_on_fargate() -> None:
     assert "Fargate" in refused(gang(), fargate=True)
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeProperties.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeRangeProperty.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html",
+    "https://docs.aws.amazon.com/batch/latest/userguide/mnp-node-groups.html",
+)
 @pytest.mark.parametrize(
     ("definition", "problem"),
     [
@@ -134,6 +165,7 @@ def test_a_gang_is_refused_on_fargate() -> None:
         (gang({**GANG, "nodeRangeProperties": [{"targetNodes": "0:1", "container": CONTAINER}]}), "each of the nodes"),
         (gang({**GANG, "nodeRangeProperties": [{"targetNodes": "0:", "ecsProperties": {}}]}), "twin models container"),
         (gang({**GANG, "nodeRangeProperties": [{"targetNodes": "0:", "container": {}}]}), "must contain image"),
+        (gang({**GANG, "nodeRangeProperties": [{"targetNodes": "0:", "container": CONTAINER}] * 6}), "at most 5"),
         (gang() | {"containerProperties": CONTAINER}, "must not be set"),
         (CONTAINER_DEFINITION | {"timeout": {"attemptDurationSeconds": 1}}, "at least 60"),
         (CONTAINER_DEFINITION | {"eksProperties": {}}, "not modelled"),
@@ -143,6 +175,7 @@ def test_an_unsound_definition_is_refused(definition: dict[str, Any], problem: s
     assert problem in "; ".join(definition_problems(definition))
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html")
 def test_sound_definitions_are_accepted() -> None:
     assert definition_problems(CONTAINER_DEFINITION) == []
     assert definition_problems(gang()) == []

@@ -19,7 +19,7 @@ SPOTLINE = Path(sys.executable).with_name("spotline")
 CONTRACT = ROOT / "contracts" / "flights.json"
 SAMPLE = ROOT / "samples" / "data" / "flights" / "20130209" / "flights.csv"
 
-pytestmark = [pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ours, pytest.mark.timeout(300)]
 
 
 def spotline(*arguments: str) -> subprocess.CompletedProcess[str]:

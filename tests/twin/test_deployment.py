@@ -32,18 +32,24 @@ def deploy(twin: Twin, folder: Path, resources: dict[str, Any], name: str = "tri
     return twin.deploy(template, stack_name=name)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/outputs-section-structure.html")
 def test_a_stack_has_the_outputs_of_its_template(stack: Stack) -> None:
     assert set(stack.outputs) == {"Bucket", "Machine", "Gang", "Queue", "Group", "Table", "Hello"}
     assert stack.outputs["Machine"] == stack.resources["Machine"].physical_id
     assert stack.outputs["Gang"] == stack.resources["Compute.Gang"].physical_id
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-nested-stacks.html",
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/conditions-section-structure.html",
+)
 def test_every_resource_of_the_template_and_its_nested_ones_exists(stack: Stack) -> None:
     assert {"Bucket", "HelloRole", "HelloAliaslive", "HelloNightly", "Compute", "Compute.Queue"} <= set(stack.resources)
     assert "ProdOnly" not in stack.resources
     assert all(resource.physical_id for resource in stack.resources.values())
 
 
+@pytest.mark.ours
 def test_what_has_no_effect_here_is_listed_with_its_reason(stack: Stack) -> None:
     accepted = {(item.logical_id, item.what): item.because for item in stack.accepted}
     assert {
@@ -60,6 +66,9 @@ def test_what_has_no_effect_here_is_listed_with_its_reason(stack: Stack) -> None
     assert all(accepted.values())
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html",
+)
 def test_a_bucket_is_as_its_template_says(twin: Twin, stack: Stack) -> None:
     s3, bucket = twin.client("s3"), stack.outputs["Bucket"]
     assert bucket.startswith("small-bucket-")
@@ -72,6 +81,9 @@ def test_a_bucket_is_as_its_template_says(twin: Twin, stack: Stack) -> None:
     assert f"arn:aws:s3:::{bucket}/*" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html",
+)
 def test_a_table_is_as_its_template_says(twin: Twin, stack: Stack) -> None:
     dynamodb, name = twin.client("dynamodb"), stack.outputs["Table"]
     table = dynamodb.describe_table(TableName=name)["Table"]
@@ -80,6 +92,9 @@ def test_a_table_is_as_its_template_says(twin: Twin, stack: Stack) -> None:
     assert dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]["AttributeName"] == "expires_at"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html",
+)
 def test_a_function_has_its_code_role_layer_and_environment(twin: Twin, stack: Stack, small_template: Path) -> None:
     function = twin.client("lambda").get_function(FunctionName=stack.outputs["Hello"])
     configuration = function["Configuration"]
@@ -90,6 +105,9 @@ def test_a_function_has_its_code_role_layer_and_environment(twin: Twin, stack: S
     assert configuration["CodeSha256"] == digest(small_template.parent / "functions" / "hello")
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-statemachine.html",
+)
 def test_a_state_machine_has_its_definition_with_substitutions_made(twin: Twin, stack: Stack) -> None:
     machine = twin.client("stepfunctions").describe_state_machine(stateMachineArn=stack.outputs["Machine"])
     state = json.loads(machine["definition"])["States"]["Say hello"]
@@ -97,6 +115,9 @@ def test_a_state_machine_has_its_definition_with_substitutions_made(twin: Twin, 
     assert machine["loggingConfiguration"]["level"] == "ALL"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html",
+)
 def test_a_multinode_job_definition_keeps_everything(twin: Twin, stack: Stack) -> None:
     definition = describe_gang(twin, stack)
     assert definition["jobDefinitionName"].endswith("-gang")
@@ -106,6 +127,9 @@ def test_a_multinode_job_definition_keeps_everything(twin: Twin, stack: Stack) -
     assert container["ulimits"] == [{"name": "memlock", "softLimit": -1, "hardLimit": -1}]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-securitygroup.html",
+)
 def test_a_security_group_is_open_to_what_its_template_says_and_nothing_else(twin: Twin, stack: Stack) -> None:
     group = twin.client("ec2").describe_security_groups(GroupIds=[stack.outputs["Group"]])["SecurityGroups"][0]
     egress = [(rule["IpProtocol"], [it["CidrIp"] for it in rule["IpRanges"]]) for rule in group["IpPermissionsEgress"]]
@@ -114,6 +138,10 @@ def test_a_security_group_is_open_to_what_its_template_says_and_nothing_else(twi
     assert itself == [stack.outputs["Group"]]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html",
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scheduler-schedule.html",
+)
 def test_rules_and_schedules_have_their_targets(twin: Twin, stack: Stack) -> None:
     rule = stack.resources["HelloDropped"].physical_id
     (target,) = twin.client("events").list_targets_by_rule(Rule=rule)["Targets"]
@@ -125,6 +153,11 @@ def test_rules_and_schedules_have_their_targets(twin: Twin, stack: Stack) -> Non
     assert schedule["ScheduleExpressionTimezone"] == "Asia/Tokyo"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html",
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ListStackResources.html",
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html",
+)
 def test_an_operator_sees_the_stack_with_the_tools_of_the_trade(twin: Twin, stack: Stack) -> None:
     cloudformation = twin.client("cloudformation")
     described = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
@@ -136,6 +169,9 @@ def test_an_operator_sees_the_stack_with_the_tools_of_the_trade(twin: Twin, stac
     assert [it["Name"] for it in cloudformation.list_exports()["Exports"]] == [f"{STACK}-machine"]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-importvalue.html",
+)
 def test_a_stack_imports_what_another_exports(twin: Twin, stack: Stack, tmp_path: Path) -> None:
     imports = {"DisplayName": {"Fn::ImportValue": f"{STACK}-machine"}}
     other = deploy(twin, tmp_path, {"Topic": {"Type": "AWS::SNS::Topic", "Properties": imports}}, name="importing")
@@ -143,6 +179,10 @@ def test_a_stack_imports_what_another_exports(twin: Twin, stack: Stack, tmp_path
     assert topic["Attributes"]["DisplayName"] == stack.outputs["Machine"]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html",
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html",
+)
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
@@ -160,6 +200,7 @@ def test_wrong_parameters_are_refused_before_anything_is_made(
     assert "refused" not in [it["StackName"] for it in twin.client("cloudformation").describe_stacks()["Stacks"]]
 
 
+@pytest.mark.ours
 @pytest.mark.parametrize(
     ("kind", "properties", "said"),
     [
@@ -188,12 +229,14 @@ def test_what_is_not_modelled_or_wrong_is_an_error_that_names_the_resource(
         deploy(twin, tmp_path, {"Thing": {"Type": kind, "Properties": properties}}, name=name)
 
 
+@pytest.mark.ours
 def test_an_attribute_that_a_resource_does_not_have_is_named(twin: Twin, tmp_path: Path) -> None:
     outputs = {"Wrong": {"Value": {"Fn::GetAtt": ["Topic", "Colour"]}}}
     with pytest.raises(DeploymentError, match=r"Colour of Topic \(AWS::SNS::Topic\)"):
         deploy(twin, tmp_path, {"Topic": {"Type": "AWS::SNS::Topic"}}, name="colourless", Outputs=outputs)
 
 
+@pytest.mark.ours
 def test_a_failure_in_a_nested_stack_names_the_resource_within(twin: Twin, tmp_path: Path) -> None:
     (tmp_path / "inner.json").write_text(json.dumps({"Resources": {"Deep": {"Type": "AWS::Zoo::Cage"}}}))
     outer = {"Outer": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "inner.json"}}}
@@ -201,6 +244,7 @@ def test_a_failure_in_a_nested_stack_names_the_resource_within(twin: Twin, tmp_p
         deploy(twin, tmp_path, outer, name="nested-failure")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Stack.html")
 def test_a_failed_stack_says_why_to_an_operator(twin: Twin, tmp_path: Path) -> None:
     with pytest.raises(DeploymentError):
         deploy(twin, tmp_path, {"Thing": {"Type": "AWS::SQS::Queue", "Properties": {"Delay": 5}}}, name="failed")
@@ -209,6 +253,9 @@ def test_a_failed_stack_says_why_to_an_operator(twin: Twin, tmp_path: Path) -> N
     assert "Thing (AWS::SQS::Queue).Delay" in described["StackStatusReason"]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html",
+)
 def test_a_changed_image_registers_a_new_revision_and_retires_the_old_one(twin: Twin, small_template: Path) -> None:
     # Given a stack
     before = twin.deploy(small_template, stack_name="renewed", parameters={})
@@ -224,10 +271,14 @@ def test_a_changed_image_registers_a_new_revision_and_retires_the_old_one(twin: 
     assert changed == {"Compute.Gang"}
 
 
+@pytest.mark.ours
 def test_a_deployment_without_a_change_changes_nothing(twin: Twin, stack: Stack) -> None:
     assert stack.redeploy() == stack
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-update-behaviors.html",
+)
 def test_changed_code_policies_and_definitions_reach_what_runs(twin: Twin, tmp_path: Path) -> None:
     # Given a function, its role and a machine
     (tmp_path / "code").mkdir()
@@ -251,6 +302,7 @@ def test_changed_code_policies_and_definitions_reach_what_runs(twin: Twin, tmp_p
     assert function["Configuration"]["CodeSha256"] == digest(tmp_path / "code")
 
 
+@pytest.mark.ours
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -273,6 +325,7 @@ def test_a_change_that_the_twin_cannot_make_is_refused(
         deploy(twin, tmp_path, {**topic, **change}, name=name)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Parameter.html")
 def test_an_update_may_keep_the_previous_value_of_a_parameter(twin: Twin, tmp_path: Path) -> None:
     # Given a stack that was made with a default
     topic = {"Type": "AWS::SNS::Topic", "Properties": {"Tags": [{"Key": "stage", "Value": {"Ref": "Stage"}}]}}
@@ -296,6 +349,7 @@ def test_an_update_may_keep_the_previous_value_of_a_parameter(twin: Twin, tmp_pa
     }
 
 
+@pytest.mark.ours
 @pytest.mark.parametrize(
     ("operation", "arguments", "said"),
     [
@@ -312,6 +366,7 @@ def test_what_an_operator_cannot_do_here_is_refused_with_the_way_out(
     assert cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"].endswith("_COMPLETE")
 
 
+@pytest.mark.ours
 def test_the_projects_own_template_deploys_unchanged_within_its_budget() -> None:
     # Given a process of its own, in which no service has been used yet
     program = """
@@ -335,6 +390,7 @@ with Twin() as twin:
     assert seconds < 5
 
 
+@pytest.mark.ours
 def test_a_refusal_says_the_way_out() -> None:
     assert "deploy to AWS" in str(NotModelled("the type X"))
 

@@ -34,6 +34,9 @@ def scope(**changes: Any) -> Scope:
     return Scope(dict(NAMES), **(settings | changes))
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html",
+)
 @pytest.mark.parametrize(
     ("expression", "value"),
     [
@@ -61,6 +64,9 @@ def test_a_function_comes_to_its_value(expression: Any, value: Any) -> None:
     assert scope().resolve(expression) == value
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-languageextensions.html",
+)
 @pytest.mark.parametrize(
     ("expression", "value"),
     [
@@ -75,6 +81,7 @@ def test_the_language_extensions_are_there_only_where_the_template_names_them(ex
         scope().resolve(expression)
 
 
+@pytest.mark.ours
 @pytest.mark.parametrize(
     ("expression", "named"),
     [
@@ -95,6 +102,10 @@ def test_what_cannot_be_resolved_is_an_error_that_names_it(expression: Any, name
         scope().resolve(expression)
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html",
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getatt.html",
+)
 def test_yaml_is_read_as_cloudformation_reads_it() -> None:
     read = templates.read(
         """
@@ -110,6 +121,7 @@ def test_yaml_is_read_as_cloudformation_reads_it() -> None:
     }
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html")
 @pytest.mark.parametrize(
     "text", ["", "just words", "Resources: [", "{", "Resources:\n  A: {Type: x}\n  A: {Type: y}\n", "Outputs: {}"]
 )
@@ -118,6 +130,7 @@ def test_what_is_no_template_is_refused(text: str) -> None:
         templates.read(text)
 
 
+@pytest.mark.ours
 def test_references_are_found_wherever_they_stand() -> None:
     value = {
         "a": [{"Ref": "One"}, {"Fn::GetAtt": ["Two", "Arn"]}],
@@ -133,6 +146,10 @@ def bind(slot: dict[str, Any], *given: str) -> Any:
     ]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html",
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-supplied-parameter-types.html",
+)
 @pytest.mark.parametrize(
     ("slot", "given", "value"),
     [
@@ -151,6 +168,9 @@ def test_a_parameter_has_the_value_of_its_type(slot: dict[str, Any], given: tupl
     assert bind(slot, *given) == value
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html",
+)
 @pytest.mark.parametrize(
     ("slot", "given"),
     [
@@ -169,6 +189,7 @@ def test_a_parameter_out_of_bounds_is_refused_by_name(slot: dict[str, Any], give
         bind(slot, *given)
 
 
+@pytest.mark.ours
 def test_a_parameter_that_the_template_does_not_declare_is_refused() -> None:
     with pytest.raises(ParameterError, match="Memebrs"):
         parameters.bind({}, {"Memebrs": "2"}, stored=str)
@@ -183,6 +204,7 @@ RULE = {
 }
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html")
 @pytest.mark.parametrize(
     ("values", "broken"),
     [
@@ -201,6 +223,7 @@ def test_a_rule_holds_or_is_named_with_its_description(values: dict[str, Any], b
             rules.check({"Sizes": RULE}, known)
 
 
+@pytest.mark.ours
 @pytest.mark.parametrize("function", ["Fn::RefAll", "Fn::ValueOf", "Fn::Made::Up"])
 def test_a_rule_that_cannot_be_evaluated_is_refused(function: str) -> None:
     rule = {"Assertions": [{"Assert": {function: ["AWS::EC2::VPC::Id"]}}]}
@@ -214,6 +237,7 @@ def shaped(service: str, operation: str, value: Any) -> Any:
     return shapes.to_api(value, shape, "Thing (AWS::A::Thing)")
 
 
+@pytest.mark.ours
 def test_properties_take_the_case_and_the_types_of_the_api() -> None:
     assert shaped(
         "batch",
@@ -234,10 +258,12 @@ def test_properties_take_the_case_and_the_types_of_the_api() -> None:
     }
 
 
+@pytest.mark.ours
 def test_a_map_becomes_a_list_of_tags_where_the_api_wants_one() -> None:
     assert shaped("iam", "CreateRole", {"Tags": {"a": "b"}}) == {"Tags": [{"Key": "a", "Value": "b"}]}
 
 
+@pytest.mark.ours
 @pytest.mark.parametrize(
     ("value", "named"),
     [
@@ -266,6 +292,10 @@ class Uploads(dict[str, bytes]):
         return zipfile.ZipFile(io.BytesIO(self[address])).namelist()
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-cli-command-reference-sam-package.html",
+    "https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html",
+)
 def test_artefacts_are_uploaded_as_sam_would(small_template: Path) -> None:
     # When a template is packaged
     uploads = Uploads()
@@ -281,6 +311,7 @@ def test_artefacts_are_uploaded_as_sam_would(small_template: Path) -> None:
     assert b"${Hello}" in uploads[resources["Machine"]["Properties"]["DefinitionUri"]]
 
 
+@pytest.mark.ours
 def test_the_same_sources_make_the_same_archive(tmp_path: Path) -> None:
     archives = []
     for name in ("one", "two"):
@@ -292,6 +323,7 @@ def test_the_same_sources_make_the_same_archive(tmp_path: Path) -> None:
     assert archives[0] == archives[1]
 
 
+@pytest.mark.ours
 def test_a_path_that_does_not_exist_is_named_with_its_resource(tmp_path: Path) -> None:
     template = tmp_path / "template.yaml"
     template.write_text("Resources: {Hello: {Type: AWS::Serverless::Function, Properties: {CodeUri: nowhere/}}}")
@@ -299,6 +331,7 @@ def test_a_path_that_does_not_exist_is_named_with_its_resource(tmp_path: Path) -
         packaging.package(template, Uploads())
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/cli/latest/reference/cloudformation/package.html")
 def test_what_is_in_s3_already_is_left_alone(tmp_path: Path) -> None:
     template = tmp_path / "template.yaml"
     template.write_text("Resources: {Hello: {Type: AWS::Serverless::Function, Properties: {CodeUri: s3://there/code}}}")
@@ -307,6 +340,7 @@ def test_what_is_in_s3_already_is_left_alone(tmp_path: Path) -> None:
     assert uploads == {}
 
 
+@pytest.mark.ours
 @pytest.mark.parametrize(
     ("template", "named"),
     [
@@ -333,6 +367,9 @@ def plan(resources: dict[str, Any], **sections: Any) -> engine.Plan:
 TOPIC: dict[str, Any] = {"Type": "AWS::SNS::Topic"}
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-dependson.html",
+)
 def test_resources_come_after_what_they_need() -> None:
     planned = plan(
         {
@@ -349,6 +386,9 @@ def test_resources_come_after_what_they_need() -> None:
     assert planned.order == ["Other", "Topic", "Last", "Policy"]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/conditions-section-structure.html",
+)
 def test_a_resource_whose_condition_does_not_hold_is_not_planned() -> None:
     planned = plan(
         {"Topic": TOPIC, "Never": {**TOPIC, "Condition": "Never"}},
@@ -357,6 +397,7 @@ def test_a_resource_whose_condition_does_not_hold_is_not_planned() -> None:
     assert planned.order == ["Topic"]
 
 
+@pytest.mark.ours
 @pytest.mark.parametrize(
     ("resources", "sections", "named"),
     [

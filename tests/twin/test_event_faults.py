@@ -8,6 +8,8 @@ from tests.twin.steps_cloud import Options, steps_cloud
 from twin import events
 from twin.events.faults import Faults
 
+pytestmark = pytest.mark.ours  # what they do is on AWS's pages; that it can be had on demand is the twin's promise
+
 
 @pytest.mark.parametrize(
     ("options", "times"),

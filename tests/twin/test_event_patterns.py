@@ -35,6 +35,10 @@ EVENT = {
 }
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html",
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html",
+)
 @pytest.mark.parametrize(
     ("detail", "expected"),
     [
@@ -76,6 +80,8 @@ EVENT = {
         ({"missing": {"deeper": [{"exists": False}]}}, True),
         ({"object": {"version-id": [{"exists": True}]}}, False),
         ({"object": {"key": [{"exists": True}]}}, True),
+        ({"object": [{"exists": True}]}, False),
+        ({"object": [{"exists": False}]}, True),
         ({"address": [{"cidr": "10.0.1.0/24"}]}, True),
         ({"address": [{"cidr": "10.0.2.0/24"}]}, False),
         ({"tags": ["y"]}, True),
@@ -93,6 +99,10 @@ def test_a_pattern_matches_as_eventbridges_does(detail: Mapping[str, Any], expec
     assert patterns.matches(pattern, EVENT) is expected
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html",
+    "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html",
+)
 @pytest.mark.parametrize(
     ("pattern", "says"),
     [
@@ -124,14 +134,20 @@ def payload(**target: Any) -> str:
     return inputs.payload({"Id": "t", "Arn": "a", **target}, EVENT, "rule-1", "arn:rule-1")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html")
 def test_without_anything_a_target_gets_the_event_itself() -> None:
     assert json.loads(payload()) == EVENT
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html")
 def test_a_constant_input_is_given_as_it_is() -> None:
     assert payload(Input='{"fixed": 1}') == '{"fixed": 1}'
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html",
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html",
+)
 @pytest.mark.parametrize(
     ("path", "found"),
     [
@@ -147,19 +163,24 @@ def test_an_input_path_picks_a_part(path: str, found: Any) -> None:
     assert json.loads(payload(InputPath=path)) == found
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html")
 def test_an_unsupported_path_is_refused() -> None:
     with pytest.raises(inputs.InvalidInput, match=r"\$\.\.key"):
         payload(InputPath="$..key")
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html#eb-transform-input-examples",
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html#eb-transform-input-issues",
+)
 @pytest.mark.parametrize(
     ("template", "expected"),
     [
         ('{"key": <key>, "size": <size>}', '{"key": "data/20130209/a.csv", "size": 5}'),
         ('{"text": "of <size> bytes: <key>"}', '{"text": "of 5 bytes: data/20130209/a.csv"}'),
         ('{"said": <quote>}', '{"said": "say \\"hi\\""}'),
-        ('{"said": "<quote>"}', '{"said": "say \\"hi\\""}'),
         ('{"all": <containers>}', '{"all": [{"name":"a","code":0},{"name":"b","code":1}]}'),
+        ('"all: <containers>"', '"all: [{name:a,code:0},{name:b,code:1}]"'),
         ('"<key> has arrived"', '"data/20130209/a.csv has arrived"'),
         ('{"rule": <aws.events.rule-name>}', '{"rule": "rule-1"}'),
         ('{"at": <aws.events.event.ingestion-time>}', '{"at": "2026-01-02T03:04:05Z"}'),
@@ -178,14 +199,22 @@ def test_a_template_is_filled_from_the_event(template: str, expected: str) -> No
     assert payload(InputTransformer={"InputPathsMap": paths, "InputTemplate": template}) == expected
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html#eb-transform-input-predefined"
+)
 def test_a_template_can_carry_the_whole_event() -> None:
     filled = json.loads(payload(InputTransformer={"InputTemplate": '{"event": <aws.events.event.json>}'}))
 
     assert filled["event"] == EVENT
 
 
-def test_a_template_that_makes_no_json_is_an_error() -> None:
-    transformer = {"InputPathsMap": {"absent": "$.detail.absent"}, "InputTemplate": '{"a": <absent>}'}
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html#eb-transform-input-issues"
+)
+@pytest.mark.parametrize("template", ['{"a": <absent>}', '{"a": "<quote>"}'])
+def test_a_template_that_makes_no_json_is_an_error(template: str) -> None:
+    paths = {"absent": "$.detail.absent", "quote": "$.detail.quote"}  # quotes within the value are not escaped
+    transformer = {"InputPathsMap": paths, "InputTemplate": template}
 
     with pytest.raises(inputs.InvalidInput, match="no JSON"):
         payload(InputTransformer=transformer)

@@ -38,6 +38,10 @@ def give(cloud: StepsCloud, role: str, *actions: str) -> None:
     cloud.client("iam").put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=json.dumps(policy))
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html",
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-rule-dlq",
+)
 def test_a_rule_needs_the_queues_permission(cloud: StepsCloud) -> None:
     queue, dead = cloud.queue("q"), cloud.queue("dead")
     allow(cloud, dead, "events.amazonaws.com", Condition={"ArnEquals": {"aws:SourceArn": RULE}})
@@ -53,6 +57,7 @@ def test_a_rule_needs_the_queues_permission(cloud: StepsCloud) -> None:
     assert RULE in attributes["ERROR_MESSAGE"], "what is missing is named"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html")
 def test_with_the_queues_permission_for_this_rule_it_arrives(cloud: StepsCloud) -> None:
     queue = cloud.queue("q")
     allow(cloud, queue, "events.amazonaws.com", Condition={"ArnEquals": {"aws:SourceArn": RULE}})
@@ -63,6 +68,9 @@ def test_with_the_queues_permission_for_this_rule_it_arrives(cloud: StepsCloud) 
     assert len(cloud.bodies(queue)) == 1
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-rule-dlq"
+)
 def test_a_letter_needs_permission_too(cloud: StepsCloud) -> None:
     queue, dead = cloud.queue("q"), cloud.queue("dead")
     cloud.rule("r", {"source": ["mine"]}, queue, DeadLetterConfig={"Arn": dead})
@@ -73,6 +81,7 @@ def test_a_letter_needs_permission_too(cloud: StepsCloud) -> None:
     assert cloud.messages(dead) == []
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html")
 @pytest.mark.parametrize(("trusted", "actions", "came"), [(True, True, 1), (True, False, 0), (False, True, 0)])
 def test_a_schedule_needs_a_role_that_trusts_it_and_may(
     cloud: StepsCloud, trusted: bool, actions: bool, came: int
@@ -93,6 +102,7 @@ def test_a_schedule_needs_a_role_that_trusts_it_and_may(
     assert len(cloud.bodies(queue)) == came
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html")
 def test_a_tasks_denied_call_fails_it_naming_the_permission(cloud: StepsCloud) -> None:
     cloud.client("s3").create_bucket(Bucket="bucket")
 
@@ -102,6 +112,7 @@ def test_a_tasks_denied_call_fails_it_naming_the_permission(cloud: StepsCloud) -
     assert "Status Code: 403" in ended["cause"]
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html")
 def test_a_machine_needs_a_role_that_trusts_step_functions(cloud: StepsCloud) -> None:
     cloud.client("iam").update_assume_role_policy(RoleName="machine", PolicyDocument=trust("lambda.amazonaws.com"))
 
@@ -109,6 +120,7 @@ def test_a_machine_needs_a_role_that_trusts_step_functions(cloud: StepsCloud) ->
         cloud.machine(only({"Type": "Succeed"}))
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/connect-batch.html")
 def test_a_machine_that_waits_for_jobs_needs_to_make_a_rule(cloud: StepsCloud) -> None:
     with pytest.raises(ClientError, match=r"not authorized to create managed-rule.*events:PutRule"):
         cloud.machine(only(job()))

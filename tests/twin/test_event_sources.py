@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+
+from tests.twin.recorded import recording, shape
 from tests.twin.steps_cloud import ACCOUNT, S3_EVENTS, StepsCloud, only
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html")
 def test_an_executions_changes_are_events(cloud: StepsCloud) -> None:
     queue = cloud.queue("statuses")
     cloud.rule("statuses", {"source": ["aws.states"]}, queue)
@@ -48,6 +52,7 @@ def watched_bucket(cloud: StepsCloud, name: str) -> tuple[Any, str]:
     return s3, queue
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html")
 def test_a_put_object_is_announced_as_s3_shapes_it(cloud: StepsCloud) -> None:
     s3, queue = watched_bucket(cloud, "puts")
 
@@ -67,6 +72,26 @@ def test_a_put_object_is_announced_as_s3_shapes_it(cloud: StepsCloud) -> None:
     assert (detail["reason"], detail["version"], detail["requester"]) == ("PutObject", "0", ACCOUNT)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html")
+def test_an_object_created_event_has_the_shape_of_the_published_one(cloud: StepsCloud) -> None:
+    s3, queue = watched_bucket(cloud, "published")
+
+    s3.put_object(Bucket="published", Key="example-key", Body=b"hello")
+
+    (event,) = cloud.bodies(queue)
+    published = recording("s3-object-created")
+    assert shape(event) == shape(published)
+    for part in ("version", "detail-type", "source"):
+        assert event[part] == published[part]
+    for part in ("version", "event-version", "reason"):
+        assert event["detail"][part] == published["detail"][part]
+    assert int(event["detail"]["object"]["sequencer"], 16)
+
+
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html",
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html",
+)
 def test_a_copy_and_a_multipart_upload_say_what_made_them(cloud: StepsCloud) -> None:
     s3, queue = watched_bucket(cloud, "makers")
     s3.put_object(Bucket="makers", Key="a", Body=b"1")
@@ -83,6 +108,7 @@ def test_a_copy_and_a_multipart_upload_say_what_made_them(cloud: StepsCloud) -> 
     assert sorted(told) == [("a", "PutObject"), ("b", "CopyObject"), ("c", "CompleteMultipartUpload")]
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html")
 def test_sequencers_of_a_key_grow(cloud: StepsCloud) -> None:
     s3, queue = watched_bucket(cloud, "order")
     etags = [s3.put_object(Bucket="order", Key="k", Body=bytes([n]))["ETag"].strip('"') for n in range(5)]
@@ -94,6 +120,9 @@ def test_sequencers_of_a_key_grow(cloud: StepsCloud) -> None:
     assert len({len(entry["sequencer"]) for entry in objects}) == 1
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-event-notifications-eventbridge.html"
+)
 def test_a_bucket_without_eventbridge_is_silent(cloud: StepsCloud) -> None:
     queue = cloud.queue("quiet")
     cloud.rule("quiet", S3_EVENTS, queue)

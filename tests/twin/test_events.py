@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html")
 def test_a_rule_with_an_unknown_operator_is_not_made(cloud: StepsCloud) -> None:
     with pytest.raises(ClientError, match=r"InvalidEventPatternException.*regex"):
         cloud.client("events").put_rule(Name="bad", EventPattern=json.dumps({"source": [{"regex": "x"}]}))
@@ -30,6 +31,7 @@ def emit(key: str = "data/a.csv") -> None:
     events.emit("aws.s3", "Object Created", ["arn:aws:s3:::b"], {"object": {"key": key}})
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html")
 def test_an_event_reaches_a_queue(cloud: StepsCloud) -> None:
     queue = cloud.queue("plain")
     cloud.rule("to-queue", S3_EVENTS, queue)
@@ -41,6 +43,7 @@ def test_an_event_reaches_a_queue(cloud: StepsCloud) -> None:
     assert (event["account"], event["region"], event["version"]) == (ACCOUNT, REGION, "0")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html")
 def test_an_event_reaches_a_function_without_waiting_for_it(cloud: StepsCloud) -> None:
     release, seen = threading.Event(), []
 
@@ -60,6 +63,10 @@ def test_an_event_reaches_a_function_without_waiting_for_it(cloud: StepsCloud) -
     assert [event["source"] for event in seen] == ["aws.s3"]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html",
+    "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html",
+)
 def test_an_event_starts_an_execution_with_the_targets_role(cloud: StepsCloud) -> None:
     machine = cloud.machine(only({"Type": "Pass", "End": True}))
     role = f"arn:aws:iam::{ACCOUNT}:role/machine"
@@ -72,6 +79,10 @@ def test_an_event_starts_an_execution_with_the_targets_role(cloud: StepsCloud) -
     assert json.loads(cloud.described(execution["executionArn"])["input"]) == {"key": "k"}
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/userguide/batch-cwe-target.html",
+    "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_BatchParameters.html",
+)
 def test_an_event_submits_a_job_with_its_parameters(cloud: StepsCloud) -> None:
     queue = f"arn:aws:batch:{REGION}:{ACCOUNT}:job-queue/q"
     settings = {
@@ -91,6 +102,7 @@ def test_an_event_submits_a_job_with_its_parameters(cloud: StepsCloud) -> None:
     assert (sent["arrayProperties"], sent["retryStrategy"]) == ({"size": 2}, {"attempts": 3})
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html")
 def test_an_event_reaches_a_topic_and_a_log_group(cloud: StepsCloud) -> None:
     queue = cloud.queue("behind-topic")
     topic = cloud.client("sns").create_topic(Name="topic")["TopicArn"]
@@ -108,6 +120,7 @@ def test_an_event_reaches_a_topic_and_a_log_group(cloud: StepsCloud) -> None:
     assert json.loads(logged["message"])["source"] == "aws.s3"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html")
 def test_put_events_is_delivered_like_an_event_of_aws(cloud: StepsCloud) -> None:
     queue = cloud.queue("own-events")
     cloud.rule("own", {"source": ["mine"], "detail": {"n": [{"numeric": [">", 1]}]}}, queue)
@@ -121,6 +134,7 @@ def test_put_events_is_delivered_like_an_event_of_aws(cloud: StepsCloud) -> None
     assert "ingestion-time" not in event
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DisableRule.html")
 def test_a_disabled_rule_and_a_schedule_get_no_events(cloud: StepsCloud) -> None:
     queue = cloud.queue("silent")
     cloud.rule("disabled", S3_EVENTS, queue)
@@ -133,6 +147,7 @@ def test_a_disabled_rule_and_a_schedule_get_no_events(cloud: StepsCloud) -> None
     assert cloud.bodies(queue) == []
 
 
+@pytest.mark.ours
 def test_a_burst_of_a_thousand_goes_through(cloud: StepsCloud) -> None:
     queue = cloud.queue("burst")
     cloud.rule("burst", S3_EVENTS, queue)
@@ -150,6 +165,9 @@ def test_a_burst_of_a_thousand_goes_through(cloud: StepsCloud) -> None:
     assert extra_threads < 50, "not a thread an event"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-rule-dlq"
+)
 def test_a_target_that_is_gone_is_given_up_at_once(cloud: StepsCloud) -> None:
     dead = cloud.queue("dead-gone")
     function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:gone"
@@ -168,6 +186,7 @@ def test_a_target_that_is_gone_is_given_up_at_once(cloud: StepsCloud) -> None:
     assert "EXHAUSTED_RETRY_CONDITION" not in attributes
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html")
 def test_a_throttled_target_is_tried_again_until_it_takes_the_event(cloud: StepsCloud) -> None:
     cloud.batch.refuse = "ThrottlingException"
     queue = f"arn:aws:batch:{REGION}:{ACCOUNT}:job-queue/q"
@@ -182,6 +201,10 @@ def test_a_throttled_target_is_tried_again_until_it_takes_the_event(cloud: Steps
     assert len(cloud.batch.submitted) == before + 1
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-rule-dlq",
+    "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RetryPolicy.html",
+)
 def test_exhausted_retries_end_in_the_dead_letter_queue(cloud: StepsCloud) -> None:
     cloud.batch.refuse = "ThrottlingException"
     dead = cloud.queue("dead-throttled")
@@ -205,6 +228,9 @@ def test_exhausted_retries_end_in_the_dead_letter_queue(cloud: StepsCloud) -> No
     assert attributes["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-rule-dlq"
+)
 def test_an_input_that_cannot_be_made_ends_in_the_dead_letter_queue(cloud: StepsCloud) -> None:
     dead, queue = cloud.queue("dead-input"), cloud.queue("no-input")
     transformer = {"InputPathsMap": {"absent": "$.absent"}, "InputTemplate": '{"a": <absent>}'}
@@ -217,6 +243,7 @@ def test_an_input_that_cannot_be_made_ends_in_the_dead_letter_queue(cloud: Steps
     assert letter["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "INVALID_PARAMETER"
 
 
+@pytest.mark.ours
 @pytest.mark.parametrize(
     "arn", ["arn:aws:kinesis:us-east-1:1:stream/s", "arn:aws:ecs:us-east-1:1:cluster/c", "nonsense"]
 )
@@ -227,6 +254,7 @@ def test_a_target_nothing_is_delivered_to_is_refused(cloud: StepsCloud, arn: str
         cloud.client("events").put_targets(Rule="r", Targets=[{"Id": "target", "Arn": arn}])
 
 
+@pytest.mark.ours
 def test_an_events_copy_is_delivered_not_what_becomes_of_it(cloud: StepsCloud) -> None:
     queue = cloud.queue("copies")
     cloud.rule("copies", S3_EVENTS, queue)
@@ -238,11 +266,16 @@ def test_an_events_copy_is_delivered_not_what_becomes_of_it(cloud: StepsCloud) -
     assert cloud.bodies(queue)[0]["detail"] == {"n": 1}
 
 
+@pytest.mark.ours
 def test_back_off_doubles_up_to_ten_minutes() -> None:
     assert [backoff_seconds(n, jitter=0) for n in (0, 1, 2, 9, 10, 100)] == [1, 2, 4, 512, 600, 600]
     assert backoff_seconds(2, jitter=1) == 2
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html",
+    "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RetryPolicy.html",
+)
 def test_an_event_that_is_too_old_is_given_up() -> None:
     attempts = []
 
@@ -261,6 +294,7 @@ def test_an_event_that_is_too_old_is_given_up() -> None:
     assert 2 <= len(attempts) <= 5, "after 1, 2 and 4 seconds, less the jitter"
 
 
+@pytest.mark.ours
 def test_work_that_fails_takes_no_thread_along() -> None:
     pool = Pool(1, "test")
     done: list[int] = []
@@ -276,6 +310,7 @@ def test_work_that_fails_takes_no_thread_along() -> None:
     assert done == [1]
 
 
+@pytest.mark.ours
 def test_a_stopped_pool_leaves_no_thread_and_does_no_work() -> None:
     pool = Pool(2, "test-stopped")
     done: list[int] = []

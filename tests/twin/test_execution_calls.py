@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from tests.twin.steps_cloud import LAUNCH, ROLE, StepsCloud, only, refused, task, until
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html")
 def test_a_functions_answer_is_its_parsed_payload(cloud: StepsCloud) -> None:
     cloud.functions["f"] = lambda event: {"twice": event["n"] * 2}
 
@@ -22,6 +23,10 @@ def test_a_functions_answer_is_its_parsed_payload(cloud: StepsCloud) -> None:
     assert (output["StatusCode"], output["Payload"]) == (200, {"twice": 4})
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html",
+    "https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html",
+)
 def test_a_functions_exception_is_the_error(cloud: StepsCloud) -> None:
     def fail(event: Any) -> Any:
         raise KeyError("x")
@@ -34,12 +39,20 @@ def test_a_functions_exception_is_the_error(cloud: StepsCloud) -> None:
     assert json.loads(ended["cause"])["errorMessage"] == "'x'"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html",
+    "https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html",
+)
 def test_a_missing_function_is_lambdas_error(cloud: StepsCloud) -> None:
     assert (
         cloud.run(only(task("lambda:invoke", {"FunctionName": "nope"})))["error"] == "Lambda.ResourceNotFoundException"
     )
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token",
+    "https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html",
+)
 def test_an_answered_token_is_the_result(cloud: StepsCloud) -> None:
     tokens = cloud.tokens()
     execution = cloud.start(only(task("lambda:invoke.waitForTaskToken", LAUNCH)))
@@ -50,6 +63,9 @@ def test_an_answered_token_is_the_result(cloud: StepsCloud) -> None:
     assert json.loads(cloud.ended(execution)["output"]) == {"done": 1}
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token",
+)
 def test_an_answer_before_the_function_returns_counts(cloud: StepsCloud) -> None:
     def answer(event: Any) -> None:
         cloud.client("stepfunctions").send_task_success(taskToken=event["token"], output='"early"')
@@ -59,6 +75,7 @@ def test_an_answer_before_the_function_returns_counts(cloud: StepsCloud) -> None
     assert cloud.run(only(task("lambda:invoke.waitForTaskToken", LAUNCH)))["output"] == '"early"'
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html")
 def test_a_failed_token_has_its_own_error_and_cause(cloud: StepsCloud) -> None:
     tokens = cloud.tokens()
     execution = cloud.start(only(task("lambda:invoke.waitForTaskToken", LAUNCH)))
@@ -70,6 +87,10 @@ def test_a_failed_token_has_its_own_error_and_cause(cloud: StepsCloud) -> None:
     assert (ended["error"], ended["cause"]) == ("Spot.Interrupted", "i-1")
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token",
+    "https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html#error-handling-retrying-after-an-error",
+)
 def test_each_attempt_has_a_token_of_its_own_and_waits_anew(cloud: StepsCloud) -> None:
     tokens = cloud.tokens()
     retry = [{"ErrorEquals": ["Spot.Interrupted"], "IntervalSeconds": 1, "MaxAttempts": 1}]
@@ -87,6 +108,9 @@ def test_each_attempt_has_a_token_of_its_own_and_waits_anew(cloud: StepsCloud) -
     assert cloud.ended(execution)["output"] == "2"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html#error-handling-fallback-states",
+)
 def test_a_caught_error_goes_on_with_its_name_and_cause(cloud: StepsCloud) -> None:
     tokens = cloud.tokens()
     catch = [{"ErrorEquals": ["Spot.NoCapacity"], "ResultPath": "$.spot", "Next": "Other"}]
@@ -108,11 +132,13 @@ def test_a_caught_error_goes_on_with_its_name_and_cause(cloud: StepsCloud) -> No
     }
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html")
 def test_a_token_that_never_was_is_invalid(cloud: StepsCloud) -> None:
     with pytest.raises(ClientError, match="InvalidToken"):
         cloud.client("stepfunctions").send_task_success(taskToken="made up", output="1")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html")
 def test_a_used_token_has_timed_out(cloud: StepsCloud) -> None:
     tokens = cloud.tokens()
     execution = cloud.start(only(task("lambda:invoke.waitForTaskToken", LAUNCH)))
@@ -126,6 +152,7 @@ def test_a_used_token_has_timed_out(cloud: StepsCloud) -> None:
     assert cloud.ended(execution)["output"] == "1"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskHeartbeat.html")
 def test_a_timed_out_or_stopped_tasks_token_has_timed_out(cloud: StepsCloud) -> None:
     tokens = cloud.tokens()
     sfn = cloud.client("stepfunctions")
@@ -144,11 +171,22 @@ def timed_out(sfn: Any, token: str) -> bool:
     return refused(sfn, token) == "TaskTimedOut"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html")
 def test_an_answer_that_is_no_json_is_refused(cloud: StepsCloud) -> None:
     with pytest.raises(ClientError, match="InvalidOutput"):
         cloud.client("stepfunctions").send_task_success(taskToken="any", output="{")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html")
+def test_an_answer_that_is_too_long_is_refused(cloud: StepsCloud) -> None:
+    with pytest.raises(ClientError, match="InvalidOutput"):
+        cloud.client("stepfunctions").send_task_success(taskToken="any", output=f'"{"ä" * (256 * 1024 // 2)}"')
+
+
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#wait-token-hearbeat",
+    "https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html",
+)
 def test_a_missing_heartbeat_is_a_timeout_and_one_that_comes_is_not(cloud: StepsCloud) -> None:
     tokens = cloud.tokens()
     state = task("lambda:invoke.waitForTaskToken", LAUNCH, HeartbeatSeconds=60, TimeoutSeconds=1000)
@@ -170,6 +208,10 @@ def bucket(cloud: StepsCloud, name: str) -> Any:
     return s3
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html",
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/list-obj-version-enabled-bucket.html",
+)
 def test_object_versions_are_listed_newest_first_with_iso_times(cloud: StepsCloud) -> None:
     s3 = bucket(cloud, "versions")
     s3.put_object(Bucket="versions", Key="k", Body=b"1")
@@ -183,6 +225,10 @@ def test_object_versions_are_listed_newest_first_with_iso_times(cloud: StepsClou
     assert version["LastModified"].endswith("Z")
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html",
+    "https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html",
+)
 def test_an_objects_head_has_its_metadata_as_written(cloud: StepsCloud) -> None:
     bucket(cloud, "head").put_object(Bucket="head", Key="k", Body=b"1", Metadata={"analyse": "yes"})
 
@@ -191,6 +237,10 @@ def test_an_objects_head_has_its_metadata_as_written(cloud: StepsCloud) -> None:
     assert json.loads(ended["output"])["Metadata"] == {"analyse": "yes"}
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html",
+    "https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html",
+)
 def test_an_objects_body_is_text(cloud: StepsCloud) -> None:
     bucket(cloud, "body").put_object(Bucket="body", Key="k", Body=b'{"a": 1}')
 
@@ -199,6 +249,10 @@ def test_an_objects_body_is_text(cloud: StepsCloud) -> None:
     assert json.loads(ended["output"])["Body"] == '{"a": 1}'
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html",
+    "https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html",
+)
 @pytest.mark.parametrize(
     ("action", "parameters", "error"),
     [
@@ -216,12 +270,14 @@ def test_api_errors_have_the_names_of_awss_sdk(
     assert cloud.run(only(task(f"aws-sdk:s3:{action}", parameters)))["error"] == error
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html")
 def test_tasks_call_with_the_machines_own_role(cloud: StepsCloud) -> None:
     ended = cloud.run(only(task("aws-sdk:sts:getCallerIdentity", {})))
 
     assert json.loads(ended["output"])["Arn"].startswith("arn:aws:sts::123456789012:assumed-role/machine/")
 
 
+@pytest.mark.ours
 def test_a_role_that_is_not_deployed_is_named(cloud: StepsCloud) -> None:
     arn = cloud.client("stepfunctions").create_state_machine(
         name="roleless",

@@ -49,6 +49,7 @@ MOCKED = {
 }
 
 
+@pytest.mark.ours
 @pytest.mark.parametrize(
     ("machine", "says"),
     [
@@ -91,6 +92,7 @@ def test_what_the_twin_does_not_model_is_refused_by_name(machine: dict[str, Any]
     assert any(says in problem for problem in problems), problems
 
 
+@pytest.mark.ours
 def test_a_refused_definition_makes_no_machine(cloud: StepsCloud) -> None:
     with pytest.raises(ClientError, match=r"InvalidDefinition.*state 'Only'.*Assign"):
         cloud.machine(only({"Type": "Pass", "Assign": {"a": 1}, "End": True}), name="refused")
@@ -101,6 +103,10 @@ def test_a_refused_definition_makes_no_machine(cloud: StepsCloud) -> None:
         )
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html",
+    "https://states-language.net/spec.html",
+)
 @pytest.mark.parametrize("broken", ["{", '{"StartAt": "Only", "States": {"Only": {"Type": "Wait", "End": true}}}'])
 def test_what_is_no_definition_at_all_is_invalid(cloud: StepsCloud, broken: str) -> None:
     with pytest.raises(ClientError, match="InvalidDefinition"):
@@ -109,6 +115,7 @@ def test_what_is_no_definition_at_all_is_invalid(cloud: StepsCloud, broken: str)
         )
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/sfn-local-test-sm-exec.html")
 def test_a_mocked_case_runs_as_in_step_functions_local(cloud: StepsCloud, tmp_path: Path) -> None:
     (tmp_path / "mocks.json").write_text(json.dumps(MOCKS))
     executions.load_mocks(tmp_path / "mocks.json")
@@ -123,6 +130,7 @@ def test_a_mocked_case_runs_as_in_step_functions_local(cloud: StepsCloud, tmp_pa
     assert cloud.batch.jobs == {}, "nothing was called"
 
 
+@pytest.mark.ours
 def test_an_unknown_case_is_refused_with_the_known_ones(cloud: StepsCloud, tmp_path: Path) -> None:
     (tmp_path / "mocks.json").write_text(json.dumps(MOCKS))
     executions.load_mocks(tmp_path / "mocks.json")
@@ -132,6 +140,7 @@ def test_an_unknown_case_is_refused_with_the_known_ones(cloud: StepsCloud, tmp_p
         cloud.start_on(f"{machine}#Nope")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/sfn-local-test-sm-exec.html")
 @pytest.mark.parametrize(
     ("change", "says"),
     [

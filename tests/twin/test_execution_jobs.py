@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 from tests.twin.steps_cloud import StepsCloud, job, only, task
 from twin import events
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-batch.html",
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-sync",
+)
 def test_a_finished_job_is_the_result_in_pascal_case(cloud: StepsCloud) -> None:
     cloud.batch.at_once = {"container": {"logStreamName": "stream"}, "tags": {"spotline:run-id": "r"}}
 
@@ -20,6 +26,11 @@ def test_a_finished_job_is_the_result_in_pascal_case(cloud: StepsCloud) -> None:
     assert result["Tags"] == {"spotline:run-id": "r"}, "keys of maps are data"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-batch.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html",
+    "https://github.com/aws/aws-lambda-dotnet/blob/c38a0cecd1421c1aef33b37bf42f628f912e1ec0/Libraries/test/EventsTests.Shared/batch-job-state-change-event.json",
+)
 def test_every_documented_parameter_reaches_batch_in_its_own_casing(cloud: StepsCloud) -> None:
     cloud.batch.at_once = {}
     parameters = {
@@ -55,6 +66,10 @@ def test_every_documented_parameter_reaches_batch_in_its_own_casing(cloud: Steps
     assert sent["timeout"] == {"attemptDurationSeconds": 60}
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-sync",
+    "https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html",
+)
 def test_a_failed_job_is_a_task_failure_whose_cause_is_the_job(cloud: StepsCloud) -> None:
     cloud.batch.at_once = {"status": "FAILED", "statusReason": "Host EC2 (instance i-1) terminated."}
 
@@ -64,6 +79,7 @@ def test_a_failed_job_is_a_task_failure_whose_cause_is_the_job(cloud: StepsCloud
     assert json.loads(ended["cause"])["StatusReason"] == "Host EC2 (instance i-1) terminated."
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-sync")
 def test_a_job_that_ends_wakes_its_task_at_once(cloud: StepsCloud) -> None:
     execution = cloud.start(only(job()))
     cloud.batch.until(lambda: bool(cloud.batch.jobs))
@@ -76,6 +92,7 @@ def test_a_job_that_ends_wakes_its_task_at_once(cloud: StepsCloud) -> None:
     assert time.monotonic() - began < 1.0
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-sync")
 def test_a_job_that_ends_without_a_word_is_found_all_the_same(cloud: StepsCloud) -> None:
     cloud.batch.silent = True
     execution = cloud.start(only(job()))
@@ -86,6 +103,7 @@ def test_a_job_that_ends_without_a_word_is_found_all_the_same(cloud: StepsCloud)
     assert cloud.ended(execution)["status"] == "SUCCEEDED"
 
 
+@pytest.mark.ours
 def test_a_look_that_fails_does_not_fail_the_task(cloud: StepsCloud) -> None:
     execution = cloud.start(only(job()))
     cloud.until_event(execution, "TaskSubmitted")
@@ -100,6 +118,10 @@ def test_a_look_that_fails_does_not_fail_the_task(cloud: StepsCloud) -> None:
     assert cloud.ended(execution)["status"] == "SUCCEEDED"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-batch.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html",
+)
 def test_a_refused_submission_has_batchs_own_error_name(cloud: StepsCloud) -> None:
     cloud.batch.refuse = "ClientException"
     assert cloud.run(only(job()))["error"] == "Batch.ClientException"
@@ -107,6 +129,10 @@ def test_a_refused_submission_has_batchs_own_error_name(cloud: StepsCloud) -> No
     assert cloud.run(only(job()))["error"] == "Batch.AWSBatchException"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-sync",
+    "https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html",
+)
 def test_stopping_an_execution_terminates_the_job_it_waits_for(cloud: StepsCloud) -> None:
     execution = cloud.start(only(job()))
     cloud.until_event(execution, "TaskSubmitted")
@@ -119,6 +145,10 @@ def test_stopping_an_execution_terminates_the_job_it_waits_for(cloud: StepsCloud
     cloud.batch.until(lambda: "Step Functions" in cloud.batch.terminated.get("job-0", ""))
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-sync",
+    "https://docs.aws.amazon.com/step-functions/latest/dg/state-parallel.html",
+)
 def test_a_failing_branch_terminates_its_siblings_job(cloud: StepsCloud) -> None:
     parallel = {
         "Type": "Parallel",
@@ -138,6 +168,10 @@ def test_a_failing_branch_terminates_its_siblings_job(cloud: StepsCloud) -> None
     cloud.batch.until(lambda: "job-0" in cloud.batch.terminated)
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-sync",
+    "https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html",
+)
 def test_a_tasks_own_timeout_fails_it_and_leaves_the_job_alone(cloud: StepsCloud) -> None:
     ended = cloud.run(only(job(TimeoutSeconds=20)))
 

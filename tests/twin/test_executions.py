@@ -21,6 +21,7 @@ from twin.executions import errors
 AWS = Path(sys.executable).with_name("aws")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html")
 @pytest.mark.parametrize(
     ("names", "error", "caught"),
     [
@@ -45,6 +46,7 @@ def test_error_lists_apply_as_awss_do(names: list[str], error: str, caught: bool
     assert errors.catches(names, error) is caught
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html")
 @pytest.mark.parametrize(
     ("service_id", "name"),
     [
@@ -62,6 +64,7 @@ def test_services_are_called_as_in_the_sdk_for_java(service_id: str, name: str) 
     assert errors.java_name(service_id) == name
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html")
 def test_a_stop_interrupts_a_retrys_interval(cloud: StepsCloud) -> None:
     retry = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 5000, "MaxAttempts": 3}]
     execution = cloud.start(only(task("lambda:invoke", {"FunctionName": "nope"}, Retry=retry)))
@@ -74,6 +77,7 @@ def test_a_stop_interrupts_a_retrys_interval(cloud: StepsCloud) -> None:
     assert time.monotonic() - began < 1.0
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html")
 def test_a_stop_does_not_wait_for_a_function_that_is_busy(cloud: StepsCloud) -> None:
     release = threading.Event()
     cloud.functions["busy"] = lambda event: release.wait(10)
@@ -89,6 +93,10 @@ def test_a_stop_does_not_wait_for_a_function_that_is_busy(cloud: StepsCloud) -> 
     assert cloud.events(execution)[-1] == "ExecutionAborted", "what ends later writes no history any more"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html",
+    "https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html",
+)
 def test_a_stop_at_any_moment_ends_as_aborted_with_an_end_in_the_history(cloud: StepsCloud) -> None:
     loop = {
         "StartAt": "A",
@@ -107,6 +115,10 @@ def test_a_stop_at_any_moment_ends_as_aborted_with_an_end_in_the_history(cloud: 
         assert last["events"][0]["type"] == "ExecutionAborted"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html",
+    "https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html",
+)
 def test_an_attempt_that_timed_out_counts_no_more_whatever_comes_of_it(cloud: StepsCloud) -> None:
     release, tokens = threading.Event(), []
 
@@ -144,6 +156,7 @@ def test_an_attempt_that_timed_out_counts_no_more_whatever_comes_of_it(cloud: St
     ]
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html")
 def test_a_map_runs_its_items(cloud: StepsCloud) -> None:
     cloud.functions["f"] = lambda event: event["n"] * 2
     item = only(task("lambda:invoke", {"FunctionName": "f", "Payload.$": "$"}, OutputPath="$.Payload"))
@@ -154,6 +167,9 @@ def test_a_map_runs_its_items(cloud: StepsCloud) -> None:
     assert json.loads(ended["output"]) == [0, 2, 4, 6, 8]
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html#error-handling-retrying-after-an-error",
+)
 def test_retries_wait_in_scaled_time(cloud: StepsCloud) -> None:
     retry = [
         {
@@ -173,6 +189,10 @@ def test_retries_wait_in_scaled_time(cloud: StepsCloud) -> None:
     assert cloud.events(execution).count("TaskFailed") == 4
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html",
+    "https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html",
+)
 def test_an_execution_that_takes_too_long_times_out(cloud: StepsCloud) -> None:
     ended = cloud.run({**only(WAIT), "TimeoutSeconds": 10})
 
@@ -181,6 +201,7 @@ def test_an_execution_that_takes_too_long_times_out(cloud: StepsCloud) -> None:
     assert ended["redriveStatus"] == "REDRIVABLE"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html")
 def test_the_context_object_has_what_aws_documents(cloud: StepsCloud) -> None:
     parameters = {
         "id.$": "$$.Execution.Id",
@@ -201,6 +222,7 @@ def test_the_context_object_has_what_aws_documents(cloud: StepsCloud) -> None:
     assert seen["start"].endswith("Z")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html")
 def test_starting_twice_with_the_same_input_is_one_execution(cloud: StepsCloud) -> None:
     machine = cloud.machine(only(WAIT))
 
@@ -211,6 +233,7 @@ def test_starting_twice_with_the_same_input_is_one_execution(cloud: StepsCloud) 
     assert len(listed) == 1
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html")
 def test_many_starts_at_once_are_one_execution(cloud: StepsCloud) -> None:
     machine = cloud.machine(only({"Type": "Pass", "End": True}))
     with ThreadPoolExecutor(16) as pool:
@@ -221,6 +244,7 @@ def test_many_starts_at_once_are_one_execution(cloud: StepsCloud) -> None:
     assert len(cloud.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]) == 1
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html")
 @pytest.mark.parametrize(("state", "given"), [(WAIT, {"a": 2}), ({"Type": "Succeed"}, {"a": 1})])
 def test_a_name_with_another_input_or_a_closed_execution_is_taken(
     cloud: StepsCloud, state: dict[str, Any], given: dict[str, Any]
@@ -234,18 +258,32 @@ def test_a_name_with_another_input_or_a_closed_execution_is_taken(
         cloud.start_on(machine, given, name="one")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html")
 @pytest.mark.parametrize("name", ["a b", "x" * 81, "a/b"])
 def test_a_name_aws_would_refuse_is_refused(cloud: StepsCloud, name: str) -> None:
     with pytest.raises(ClientError):
         cloud.start_on(cloud.machine(only(WAIT)), name=name)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html")
+def test_an_input_that_is_too_long_is_refused(cloud: StepsCloud) -> None:
+    machine = cloud.machine(only({"Type": "Succeed"}))
+    # Step Functions counts bytes of UTF-8: two for each of these, and the quotes.
+    longest = 256 * 1024 // 2 - 1
+
+    cloud.client("stepfunctions").start_execution(stateMachineArn=machine, input=f'"{"ä" * longest}"')
+    with pytest.raises(ClientError, match="InvalidExecutionInput"):
+        cloud.client("stepfunctions").start_execution(stateMachineArn=machine, input=f'"{"ä" * (longest + 1)}"')
+
+
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html")
 def test_an_unnamed_execution_gets_a_name_of_its_own(cloud: StepsCloud) -> None:
     machine = cloud.machine(only({"Type": "Succeed"}))
 
     assert cloud.start_on(machine) != cloud.start_on(machine)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_ListExecutions.html")
 def test_executions_are_listed_by_status(cloud: StepsCloud) -> None:
     machine = cloud.machine(
         {
@@ -269,6 +307,7 @@ def test_executions_are_listed_by_status(cloud: StepsCloud) -> None:
     assert [execution["status"] for execution in listed] == ["FAILED", "FAILED"]
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetExecutionHistory.html")
 def test_a_history_comes_in_pages_and_backwards(cloud: StepsCloud) -> None:
     execution = cloud.start(only({"Type": "Pass", "End": True}))
     cloud.ended(execution)
@@ -282,6 +321,7 @@ def test_a_history_comes_in_pages_and_backwards(cloud: StepsCloud) -> None:
     assert backwards[0]["type"] == "ExecutionSucceeded"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html")
 def test_a_machine_of_the_same_name_but_another_definition_exists_already(cloud: StepsCloud) -> None:
     arn = cloud.machine(only({"Type": "Succeed"}), name="taken")
 
@@ -290,6 +330,19 @@ def test_a_machine_of_the_same_name_but_another_definition_exists_already(cloud:
         cloud.machine(only(WAIT), name="taken")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html")
+def test_another_role_is_ignored_where_the_machine_is_there_already(cloud: StepsCloud) -> None:
+    made = {"name": "kept", "definition": json.dumps(only({"Type": "Succeed"}))}
+    sfn = cloud.client("stepfunctions")
+    arn = sfn.create_state_machine(**made, roleArn=ROLE)["stateMachineArn"]
+
+    assert sfn.create_state_machine(**made, roleArn=f"{ROLE}-2")["stateMachineArn"] == arn
+    assert sfn.describe_state_machine(stateMachineArn=arn)["roleArn"] == ROLE
+    with pytest.raises(ClientError, match="StateMachineAlreadyExists"):
+        sfn.create_state_machine(**made, roleArn=ROLE, tracingConfiguration={"enabled": True})
+
+
+@pytest.mark.ours
 def test_an_express_machine_is_refused(cloud: StepsCloud) -> None:
     with pytest.raises(ClientError, match="StateMachineTypeNotSupported"):
         cloud.client("stepfunctions").create_state_machine(
@@ -297,6 +350,7 @@ def test_an_express_machine_is_refused(cloud: StepsCloud) -> None:
         )
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/cli/latest/reference/stepfunctions/index.html")
 def test_the_aws_command_works_on_executions(cloud: StepsCloud) -> None:
     execution = cloud.start(only(WAIT), name="by-hand")
     machine = cloud.described(execution)["stateMachineArn"]
@@ -322,6 +376,7 @@ def test_the_aws_command_works_on_executions(cloud: StepsCloud) -> None:
     assert types == ["ExecutionStarted", "WaitStateEntered", "ExecutionAborted", "ExecutionRedriven"]
 
 
+@pytest.mark.ours
 def test_forty_executions_at_once_end(cloud: StepsCloud) -> None:
     machine = cloud.machine(only({"Type": "Wait", "Seconds": 50, "End": True}))
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from twin.cli.explain import explanation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from twin import Twin
+
+pytestmark = pytest.mark.ours
 
 
 def test_every_resource_is_either_modelled_or_accepted_with_its_reason(twin: Twin, small_template: Path) -> None:

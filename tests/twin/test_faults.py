@@ -100,6 +100,19 @@ def code_of(call: Callable[[], Any]) -> str:
     return str(raised.value.response["Error"]["Code"])
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html",
+    "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html",
+    "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListRules.html",
+    "https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html",
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/CommonErrors.html",
+    "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html",
+    "https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html",
+    "https://docs.aws.amazon.com/sns/latest/api/API_ListTopics.html",
+    "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html",
+    "https://docs.aws.amazon.com/step-functions/latest/apireference/CommonErrors.html",
+    "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html",
+)
 @pytest.mark.parametrize("action", CALLS)
 def test_a_service_throttles_and_fails_in_its_own_words(worker: Callable[..., Any], action: str) -> None:
     service, call, throttled, failed = CALLS[action]
@@ -111,6 +124,7 @@ def test_a_service_throttles_and_fails_in_its_own_words(worker: Callable[..., An
     call(client)
 
 
+@pytest.mark.ours
 def test_what_was_not_answered_was_done_all_the_same(twin: Twin, worker: Callable[..., Any]) -> None:
     sqs = worker("sqs")
     with faults.injected(Fault("sqs:CreateQueue", 1, Trouble.UNANSWERED)) as weather:
@@ -119,6 +133,7 @@ def test_what_was_not_answered_was_done_all_the_same(twin: Twin, worker: Callabl
     assert weather.struck == {("sqs:CreateQueue", Trouble.UNANSWERED): 1}
 
 
+@pytest.mark.ours
 def test_what_failed_was_not_done(twin: Twin, worker: Callable[..., Any]) -> None:
     s3 = worker("s3")
     twin.client("s3").create_bucket(Bucket="struck")
@@ -127,6 +142,7 @@ def test_what_failed_was_not_done(twin: Twin, worker: Callable[..., Any]) -> Non
     assert "Contents" not in twin.client("s3").list_objects_v2(Bucket="struck")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html")
 @pytest.mark.parametrize("trouble", Trouble)
 def test_an_sdk_repeats_what_was_struck(worker: Callable[..., Any], trouble: Trouble) -> None:
     with faults.injected(Fault("dynamodb:*", 0.5, trouble), seed=3) as weather:
@@ -135,17 +151,20 @@ def test_an_sdk_repeats_what_was_struck(worker: Callable[..., Any], trouble: Tro
     assert weather.struck["dynamodb:ListTables", trouble] > 0
 
 
+@pytest.mark.ours
 def test_nobody_but_roles_is_struck(twin: Twin, worker: Callable[..., Any]) -> None:
     with faults.injected(Fault("*", 1)):
         twin.client("s3").list_buckets()
         assert code_of(lambda: worker("s3").list_buckets()) == "SlowDown"
 
 
+@pytest.mark.ours
 def test_other_actions_are_spared(worker: Callable[..., Any]) -> None:
     with faults.injected(Fault("states:Start*", 1)):
         worker("stepfunctions").list_state_machines()
 
 
+@pytest.mark.ours
 def test_the_same_seed_strikes_the_same_calls() -> None:
     def strikes(seed: int) -> list[Trouble | None]:
         weather = Weather([Fault("states:*", 0.2), Fault("*", 0.1, Trouble.FAILED)], seed)
@@ -156,12 +175,14 @@ def test_the_same_seed_strikes_the_same_calls() -> None:
     assert strikes(1).count(Trouble.FAILED) == pytest.approx(80, abs=40)
 
 
+@pytest.mark.ours
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_a_share_is_a_probability(share: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         Fault("*", share)
 
 
+@pytest.mark.ours
 def test_a_twin_has_the_faults_of_its_options_until_it_ends(worker: Callable[..., Any]) -> None:
     # Given a twin whose options have a fault
     faults.install(TwinOptions(faults=(Fault("s3:*", 1),)))

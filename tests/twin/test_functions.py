@@ -24,6 +24,10 @@ def cloud() -> Iterator[FunctionsCloud]:
         yield cloud
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html",
+    "https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html",
+)
 def test_a_function_answers_with_what_its_handler_returns(cloud: FunctionsCloud) -> None:
     name = cloud.deploy("def handler(event, context): return {'got': event, 'id': context.aws_request_id}")
     answer = cloud.invoke(name, {"a": [1, None]})
@@ -31,17 +35,20 @@ def test_a_function_answers_with_what_its_handler_returns(cloud: FunctionsCloud)
     assert (answer.response["StatusCode"], answer.response["ExecutedVersion"], answer.error) == (200, "$LATEST", None)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html")
 def test_an_invocation_without_a_payload_gets_an_empty_object(cloud: FunctionsCloud) -> None:
     name = cloud.deploy("def handler(event, context): return event")
     assert cloud.client("lambda").invoke(FunctionName=name)["Payload"].read() == b"{}"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html")
 def test_a_payload_of_megabytes_goes_in_and_out(cloud: FunctionsCloud) -> None:
     name = cloud.deploy("def handler(event, context): return event")
     text = "x" * 5_000_000
     assert cloud.invoke(name, text).value == text
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html")
 def test_an_answer_beyond_lambdas_quota_is_a_function_error(cloud: FunctionsCloud) -> None:
     name = cloud.deploy("def handler(event, context): return 'x' * 7_000_000")
     answer = cloud.invoke(name)
@@ -52,6 +59,10 @@ def test_an_answer_beyond_lambdas_quota_is_a_function_error(cloud: FunctionsClou
 class TestErrors:
     """ "Understanding retry behavior in Lambda" and "Using the Lambda runtime API"; shapes as Lambda returns them."""
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html",
+        "https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html",
+    )
     def test_an_exception_comes_back_with_type_message_and_stack(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy("class Refused(Exception): pass\ndef handler(event, context): raise Refused('no')")
         answer = cloud.invoke(name)
@@ -60,6 +71,10 @@ class TestErrors:
         assert answer.value["errorMessage"] == "no"
         assert "line 2, in handler" in answer.value["stackTrace"][0]
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html",
+        "https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html",
+    )
     def test_a_function_that_runs_too_long_is_killed_and_says_so(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy("import time\ndef handler(event, context): time.sleep(30 if event else 0)", Timeout=1)
         answer = cloud.invoke(name, {"long": True}, LogType="Tail")
@@ -74,6 +89,7 @@ class TestErrors:
         assert re.search(r"REPORT .*\tDuration: 10\d\d\.\d\d ms\t.*\tStatus: timeout\t", tail)
         assert cloud.invoke(name).error is None
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html")
     @pytest.mark.parametrize(
         ("code", "reason"),
         [
@@ -92,6 +108,7 @@ class TestErrors:
             "errorMessage": f"RequestId: {request_id} Error: {reason}",
         }
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html")
     def test_a_module_that_cannot_be_imported_is_reported_after_a_second_try(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy("import no_such_module")
         answer = cloud.invoke(name)
@@ -101,6 +118,7 @@ class TestErrors:
         phases = [re.findall(r"Phase: (\w+)\tStatus: (\w+)", line) for line in cloud.log(f"/aws/lambda/{name}")]
         assert [phase for found in phases for phase in found] == [("init", "error"), ("invoke", "error")]
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html")
     def test_a_slow_initialisation_is_done_again_under_the_functions_own_limit(
         self, cloud: FunctionsCloud, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -109,6 +127,7 @@ class TestErrors:
         assert cloud.invoke(name).value == "ready"
         assert any("Phase: init\tStatus: timeout" in line for line in cloud.log(f"/aws/lambda/{name}"))
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html")
     @pytest.mark.parametrize(
         ("payload", "code", "status"),
         [
@@ -123,11 +142,13 @@ class TestErrors:
         assert refused.value.response["Error"]["Code"] == code
         assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
 
+    @pytest.mark.ours
     def test_a_runtime_that_the_twin_cannot_run_is_refused_by_name(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy("", Runtime="nodejs22.x")
         with pytest.raises(ClientError, match=r"nodejs22\.x: the twin runs Python functions"):
             cloud.invoke(name)
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html")
     def test_an_unknown_function_is_not_found(self, cloud: FunctionsCloud) -> None:
         with pytest.raises(cloud.client("lambda").exceptions.ResourceNotFoundException):
             cloud.invoke("nobody")

@@ -25,6 +25,7 @@ def cloud() -> Iterator[FunctionsCloud]:
         yield cloud
 
 
+@pytest.mark.ours
 def test_stopping_leaves_no_process_and_no_thread() -> None:
     # Given functions at work: one idle, one in the middle of an invocation, one about to be tried again in a minute
     before = set(threading.enumerate())
@@ -61,11 +62,13 @@ class TestInstances:
 
     COUNTS = "import os\nn = 0\ndef handler(event, context):\n    global n; n += 1\n    return [os.getpid(), n]"
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html")
     def test_a_second_invocation_finds_the_instance_warm(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy(self.COUNTS)
         (pid, first), (other_pid, second) = cloud.invoke(name).value, cloud.invoke(name).value
         assert (pid, first, second) == (other_pid, 1, 2)
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html")
     def test_concurrent_invocations_have_an_instance_each(self, cloud: FunctionsCloud) -> None:
         # Given a function whose invocations wait until three of them run
         name = cloud.deploy(
@@ -83,6 +86,7 @@ class TestInstances:
         # Then they met
         assert len({answer.value for answer in answers}) == 3
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html")
     def test_an_instance_stands_still_between_invocations(self, cloud: FunctionsCloud) -> None:
         # Given a handler that leaves a thread behind
         name = cloud.deploy(
@@ -97,6 +101,9 @@ class TestInstances:
         # Then it ticked during the invocations only
         assert cloud.invoke(name).value - before < 50
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html#troubleshooting-invocation-newversion"
+    )
     def test_new_code_runs_in_a_new_instance(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy("def handler(event, context): return 'old'")
         cloud.invoke(name)
@@ -104,6 +111,7 @@ class TestInstances:
         cloud.client("lambda").update_function_code(FunctionName=name, ZipFile=code)
         assert cloud.invoke(name).value == "new"
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionConfiguration.html")
     def test_new_configuration_runs_in_a_new_instance(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy("import os\ndef handler(event, context): return os.environ.get('COLOUR')")
         cloud.invoke(name)
@@ -112,6 +120,7 @@ class TestInstances:
         )
         assert cloud.invoke(name).value == "blue"
 
+    @pytest.mark.ours
     def test_an_idle_instance_that_somebody_killed_is_replaced(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy(self.COUNTS)
         pid, _ = cloud.invoke(name).value

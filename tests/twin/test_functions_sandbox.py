@@ -38,6 +38,9 @@ class TestSandbox:
     TWINS = frozenset({"AWS_ENDPOINT_URL", "HOME", guardian.MARK})
     PYTHONS = frozenset({"LC_CTYPE"})
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime"
+    )
     def test_the_environment_is_lambdas_the_functions_and_nothing_of_the_users(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy(
             "import os\ndef handler(event, context): return dict(os.environ)",
@@ -59,12 +62,17 @@ class TestSandbox:
         }
         assert {key: environment[key] for key in expected} == expected
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html")
     def test_a_function_calls_with_the_credentials_of_its_role(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy(
             "import boto3\ndef handler(event, context): return boto3.client('sts').get_caller_identity()['Arn']"
         )
         assert cloud.invoke(name).value.startswith(f"arn:aws:sts::{credentials.account()}:assumed-role/works/")
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/lambda/latest/dg/adding-layers.html",
+        "https://docs.aws.amazon.com/lambda/latest/dg/python-layers.html",
+    )
     def test_layers_are_laid_over_each_other_in_their_order(self, cloud: FunctionsCloud) -> None:
         layers = [
             cloud.client("lambda").publish_layer_version(LayerName=layer, Content={"ZipFile": package(files)})
@@ -79,6 +87,7 @@ class TestSandbox:
         )
         assert cloud.invoke(name).value == ["upper", True]
 
+    @pytest.mark.ours
     @pytest.mark.parametrize("module", ["twin", "spotline", "preprocess", "ingest"])
     def test_what_is_neither_in_the_package_nor_in_a_layer_cannot_be_imported(
         self, cloud: FunctionsCloud, module: str
@@ -90,6 +99,7 @@ class TestSandbox:
 class TestLogs:
     """ "Viewing CloudWatch logs for Lambda functions"."""
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html")
     def test_an_invocation_is_logged_between_start_and_report(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy("print('loading')\ndef handler(event, context): print('working'); print('two\\nlines')")
         request_id = cloud.invoke(name).response["ResponseMetadata"]["RequestId"]
@@ -105,6 +115,10 @@ class TestLogs:
             report,
         )
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html",
+        "https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html",
+    )
     def test_a_warm_invocation_logs_to_the_same_stream_without_an_initialisation(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy("def handler(event, context): print(context.log_stream_name)")
         cloud.invoke(name)
@@ -115,12 +129,14 @@ class TestLogs:
         assert lines.count(f"{stream['logStreamName']}\n") == 2
         assert [("Init Duration" in line) for line in lines if line.startswith("REPORT")] == [True, False]
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html")
     def test_a_traceback_is_one_event(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy("def handler(event, context): raise ValueError('bad')")
         cloud.invoke(name)
         (event,) = [line for line in cloud.log(f"/aws/lambda/{name}") if line.startswith("[ERROR]")]
         assert event.startswith("[ERROR] ValueError: bad\nTraceback (most recent call last):\n")
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html")
     def test_the_tail_is_returned_to_who_asks_for_it(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy("def handler(event, context): print('x' * 3000); print('y' * 3000)")
         tail = base64.b64decode(cloud.invoke(name, LogType="Tail").response["LogResult"])
@@ -128,7 +144,10 @@ class TestLogs:
         assert b"REPORT RequestId" in tail
         assert "LogResult" not in cloud.invoke(name).response
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html")
     def test_a_function_logs_to_the_group_it_is_configured_with(self, cloud: FunctionsCloud) -> None:
         name = cloud.deploy("def handler(event, context): print('here')", LoggingConfig={"LogGroup": "/shared/group"})
         cloud.invoke(name)
         assert "here\n" in cloud.log("/shared/group")
+        (stream,) = cloud.client("logs").describe_log_streams(logGroupName="/shared/group")["logStreams"]
+        assert re.fullmatch(rf"\d{{4}}/\d\d/\d\d/{name}\[\$LATEST\][0-9a-f]{{32}}", stream["logStreamName"])

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.ours
+
 PATH = {"PATH": os.environ["PATH"]}
 
 # A shell whose grandchildren leave it: one in a session of its own, one there and orphaned, one without environment.

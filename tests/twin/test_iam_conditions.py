@@ -24,6 +24,10 @@ class TestConditions:
         "aws:username": ("jane",),
     }
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html",
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html",
+    )
     @pytest.mark.parametrize(
         ("operator", "key", "wanted", "holds"),
         [
@@ -74,12 +78,16 @@ class TestConditions:
     def test_each_operator_holds_as_documented(self, operator: str, key: str, wanted: Any, holds: bool) -> None:
         assert conditions.hold({operator: {key: wanted}}, self.CONTEXT) is holds
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html",
+    )
     def test_every_condition_must_hold(self) -> None:
         first = {"StringEquals": {"s3:prefix": "runs/a"}, "Bool": {"aws:SecureTransport": "true"}}
         second = {"StringEquals": {"s3:prefix": "runs/a", "aws:username": "joe"}}
         assert conditions.hold(first, self.CONTEXT)
         assert not conditions.hold(second, self.CONTEXT)
 
+    @pytest.mark.ours
     @pytest.mark.parametrize(
         "condition", [{"StringAlmost": {"s3:prefix": "a"}}, {"StringEquals": {"ec2:InstanceType": "p5.48xlarge"}}]
     )

@@ -26,6 +26,12 @@ class TestDecisions:
 
     READ = Ask("s3:GetObject", f"{BUCKET}/a/b")
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notaction.html",
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notresource.html",
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html",
+    )
     @pytest.mark.parametrize(
         ("statements", "allowed"),
         [
@@ -54,17 +60,23 @@ class TestDecisions:
         context = {"aws:securetransport": ("true",), "aws:username": ("a",)}
         assert decision(self.READ, *statements, context=context).allowed is allowed
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html")
     def test_an_action_without_resources_is_allowed_by_every_resource_only(self) -> None:
         describe = Ask("batch:DescribeJobs")
         assert decision(describe, allow("batch:*")).allowed
         assert not decision(describe, allow("batch:*", "arn:aws:batch:us-east-1:123456789012:job/*")).allowed
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html")
     def test_a_boundary_limits_what_a_policy_allows(self) -> None:
         boundary = parse("boundary", document(allow("s3:PutObject")))
         assert not decision(self.READ, allow("s3:*"), boundaries=(boundary,)).allowed
         assert decision(Ask("s3:PutObject", f"{BUCKET}/a"), allow("s3:*"), boundaries=(boundary,)).allowed
         assert not decision(Ask("s3:PutObject", f"{BUCKET}/a"), boundaries=(boundary,)).allowed
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html",
+    )
     @pytest.mark.parametrize(
         ("principal", "allowed"),
         [
@@ -81,11 +93,16 @@ class TestDecisions:
         statement = {"Effect": "Allow", "Principal": principal, "Action": "s3:*", "Resource": f"{BUCKET}/*"}
         assert decision(self.READ, resource=parse("bucket", document(statement))).allowed is allowed
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html")
     def test_a_resources_policy_keeps_out_whom_it_names(self) -> None:
         statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": f"{BUCKET}/*"}
         found = decision(self.READ, allow("*"), resource=parse("the policy of the bucket", document(statement)))
         assert found == Decision(False, "with an explicit deny in a statement of the policy of the bucket")
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html",
+        "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html",
+    )
     @pytest.mark.parametrize(
         ("trusted", "statements", "allowed"),
         [

@@ -41,6 +41,17 @@ def s3_call(method: str, target: str, headers: dict[str, str], body: bytes = b""
 class TestPermissions:
     """The tables "Actions" and "Resource types" of each service's page in the Service Authorization Reference."""
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html",
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html",
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html",
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html",
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecuritytokenservice.html",
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html",
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html",
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html",
+    )
     @pytest.mark.parametrize(
         ("asked", "needed"),
         [
@@ -153,6 +164,10 @@ class TestPermissions:
     def test_a_call_needs_its_actions_on_its_resources(self, asked: Call, needed: list[tuple[str, str]]) -> None:
         assert [(ask.action, ask.resource) for ask in permissions.needed(asked)] == needed
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html",
+        "https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html",
+    )
     @pytest.mark.parametrize(
         ("method", "target", "headers", "needed"),
         [
@@ -195,6 +210,7 @@ class TestPermissions:
     ) -> None:
         assert [(ask.action, ask.resource) for ask in permissions.needed(s3_call(method, target, headers))] == needed
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html")
     def test_deleting_objects_needs_a_permission_for_each(self) -> None:
         body = (
             b"<Delete><Object><Key>a&amp;b</Key></Object><Object><Key>c</Key><VersionId>1</VersionId></Object></Delete>"
@@ -205,6 +221,12 @@ class TestPermissions:
             ("s3:DeleteObjectVersion", "arn:aws:s3:::absent/c"),
         ]
 
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html",
+        "https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html",
+        "https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html",
+        "https://docs.aws.amazon.com/scheduler/latest/APIReference/API_GetSchedule.html",
+    )
     @pytest.mark.parametrize(
         ("service", "method", "path", "operation", "parameters"),
         [

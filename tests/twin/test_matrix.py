@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.twin.matrix_failures import Outcome
 
-pytestmark = [pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ours, pytest.mark.timeout(300)]
 
 # One case of each failure, where it is most at home; `make soak` does all of them in every stage.
 TYPICAL = {

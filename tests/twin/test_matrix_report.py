@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.twin.matrix_failures import FAILURES, Outcome, Stage
 from tests.twin.matrix_report import write_matrix
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.ours
 
 OUTCOMES = [Outcome(failure, stage, f"{stage.name} mends it", 2.0) for failure in FAILURES for stage in Stage]
 

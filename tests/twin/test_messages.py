@@ -15,7 +15,7 @@ from twin.slack import Trouble
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.ours]
 
 TROUBLES = {
     "asks for patience": [Trouble(429, retry_after=1)],

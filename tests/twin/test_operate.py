@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DOCUMENT = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
 OVER = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
-pytestmark = [pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ours, pytest.mark.timeout(300)]
 
 
 def blocks() -> list[tuple[str, int, str]]:

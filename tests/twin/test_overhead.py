@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SLOWER_PROCESSOR, BUSY_MACHINE = 3, 10
 
-pytestmark = [pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ours, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

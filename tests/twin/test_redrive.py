@@ -42,6 +42,7 @@ def invoke(name: str, **fields: Any) -> dict[str, Any]:
     return task("lambda:invoke", {"FunctionName": name, "Payload.$": "$"}, **fields)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html")
 def test_a_redrive_goes_on_at_the_task_that_failed(cloud: StepsCloud) -> None:
     first, second = failing(cloud, "first", times=0), failing(cloud, "second")
     machine = {
@@ -62,6 +63,10 @@ def test_a_redrive_goes_on_at_the_task_that_failed(cloud: StepsCloud) -> None:
     assert second == [{"run": "r", "first": {"done": True}}] * 2, "with the same input"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html",
+    "https://docs.aws.amazon.com/step-functions/latest/apireference/API_ExecutionRedrivenEventDetails.html",
+)
 def test_the_history_goes_on_and_enters_no_state_twice(cloud: StepsCloud) -> None:
     failing(cloud, "f")
     execution = cloud.start(only(invoke("f")))
@@ -88,6 +93,7 @@ def test_the_history_goes_on_and_enters_no_state_twice(cloud: StepsCloud) -> Non
     assert history[6]["executionRedrivenEventDetails"] == {"redriveCount": 1}
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html")
 def test_the_description_counts_redrives(cloud: StepsCloud) -> None:
     failing(cloud, "f", times=2)
     execution = cloud.start(only(invoke("f")))
@@ -104,6 +110,7 @@ def test_the_description_counts_redrives(cloud: StepsCloud) -> None:
     assert "error" not in after
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html")
 def test_the_state_machine_sees_the_redrive_count(cloud: StepsCloud) -> None:
     failing(cloud, "f")
     selector = {"redrives.$": "$$.Execution.RedriveCount", "time.$": "$$.Execution.RedriveTime"}
@@ -116,6 +123,9 @@ def test_the_state_machine_sees_the_redrive_count(cloud: StepsCloud) -> None:
     assert output["time"].endswith("Z")
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html#redrive-retry-behavior",
+)
 def test_retries_are_counted_anew(cloud: StepsCloud) -> None:
     seen = failing(cloud, "f", times=3)
     retry = [{"ErrorEquals": ["RuntimeError"], "IntervalSeconds": 1, "MaxAttempts": 1}]
@@ -127,6 +137,7 @@ def test_retries_are_counted_anew(cloud: StepsCloud) -> None:
     assert len(seen) == 4
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html")
 def test_the_executions_own_timeout_begins_anew(cloud: StepsCloud) -> None:
     machine = {**only({"Type": "Wait", "Seconds": 30, "End": True}), "TimeoutSeconds": 20}
     execution = cloud.start(machine)
@@ -138,6 +149,10 @@ def test_the_executions_own_timeout_begins_anew(cloud: StepsCloud) -> None:
     assert cloud.events(execution).count("ExecutionTimedOut") == 2
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html",
+    "https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeStateMachineForExecution.html",
+)
 def test_a_changed_machine_redrives_its_old_definition(cloud: StepsCloud) -> None:
     failing(cloud, "f")
     machine = cloud.machine(only(invoke("f", OutputPath="$.Payload")))
@@ -154,6 +169,9 @@ def test_a_changed_machine_redrives_its_old_definition(cloud: StepsCloud) -> Non
     assert cloud.ended(cloud.start_on(machine))["output"] == '"new"'
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html#redrive-behavior-states",
+)
 def test_an_aborted_execution_goes_on_where_it_was_stopped(cloud: StepsCloud) -> None:
     execution = cloud.start(only(job()))
     cloud.until_event(execution, "TaskSubmitted")
@@ -166,6 +184,7 @@ def test_an_aborted_execution_goes_on_where_it_was_stopped(cloud: StepsCloud) ->
     assert json.loads(ended["output"])["JobId"] == "job-1", "the job is submitted again"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html")
 def test_an_execution_stopped_before_its_first_state_begins_there(cloud: StepsCloud) -> None:
     machine = cloud.machine(only({"Type": "Pass", "End": True}))
     for _ in range(20):
@@ -176,6 +195,7 @@ def test_an_execution_stopped_before_its_first_state_begins_there(cloud: StepsCl
             assert cloud.events(execution).count("ExecutionStarted") == 1
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html")
 def test_a_caught_failure_is_a_success_and_is_not_repeated(cloud: StepsCloud) -> None:
     spot, on_demand = failing(cloud, "spot", times=9), failing(cloud, "on-demand")
     machine = {
@@ -192,6 +212,9 @@ def test_a_caught_failure_is_a_success_and_is_not_repeated(cloud: StepsCloud) ->
     assert (len(spot), len(on_demand)) == (1, 2)
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html#redrive-behavior-states",
+)
 def test_a_fail_state_is_entered_again_and_fails_again(cloud: StepsCloud) -> None:
     execution = cloud.start(only({"Type": "Fail", "Error": "E", "Cause": "c"}))
     cloud.ended(execution)
@@ -202,6 +225,9 @@ def test_a_fail_state_is_entered_again_and_fails_again(cloud: StepsCloud) -> Non
     assert cloud.events(execution).count("FailStateEntered Only") == 2
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html#redrive-behavior-states",
+)
 def test_only_the_failed_and_aborted_branches_of_a_parallel_run_again(cloud: StepsCloud) -> None:
     good, bad = failing(cloud, "good", times=0), failing(cloud, "bad")
     before = failing(cloud, "before", times=0)
@@ -235,6 +261,9 @@ def test_only_the_failed_and_aborted_branches_of_a_parallel_run_again(cloud: Ste
     assert len(entered) == len(set(entered)), "no state is entered twice"
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html#redrive-behavior-states",
+)
 def test_a_parallel_within_a_parallel_goes_on_inside(cloud: StepsCloud) -> None:
     good, bad = failing(cloud, "good", times=0), failing(cloud, "bad")
     slow_bad = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 20, "Next": "B"}, "B": invoke("bad")}}
@@ -246,6 +275,10 @@ def test_a_parallel_within_a_parallel_goes_on_inside(cloud: StepsCloud) -> None:
     assert (len(good), len(bad)) == (1, 2)
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html#redrive-retry-behavior",
+    "https://docs.aws.amazon.com/step-functions/latest/dg/state-parallel.html",
+)
 def test_a_parallels_retry_after_a_redrive_runs_all_its_branches(cloud: StepsCloud) -> None:
     good, bad = failing(cloud, "good", times=0), failing(cloud, "bad", times=3)
     slow_bad = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 20, "Next": "B"}, "B": invoke("bad")}}
@@ -259,6 +292,7 @@ def test_a_parallels_retry_after_a_redrive_runs_all_its_branches(cloud: StepsClo
     assert (len(good), len(bad)) == (3, 4), "the redrive spares the good branch, the retry does not"
 
 
+@pytest.mark.ours
 def test_a_redrive_within_a_map_is_refused_by_name(cloud: StepsCloud) -> None:
     failing(cloud, "f", times=9)
     mapped = {"Type": "Map", "ItemProcessor": only(invoke("f")), "End": True}
@@ -269,6 +303,7 @@ def test_a_redrive_within_a_map_is_refused_by_name(cloud: StepsCloud) -> None:
         cloud.client("stepfunctions").redrive_execution(executionArn=execution)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html")
 def test_a_running_or_successful_execution_is_not_redrivable(cloud: StepsCloud) -> None:
     running = cloud.start(only({"Type": "Wait", "Seconds": 1000, "End": True}))
     succeeded = cloud.start(only({"Type": "Succeed"}))
@@ -279,6 +314,7 @@ def test_a_running_or_successful_execution_is_not_redrivable(cloud: StepsCloud) 
             cloud.client("stepfunctions").redrive_execution(executionArn=execution)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html")
 def test_an_unknown_execution_does_not_exist(cloud: StepsCloud) -> None:
     machine = cloud.machine(only({"Type": "Succeed"}))
     arn = machine.replace(":stateMachine:", ":execution:") + ":nope"
@@ -287,6 +323,10 @@ def test_an_unknown_execution_does_not_exist(cloud: StepsCloud) -> None:
         cloud.client("stepfunctions").redrive_execution(executionArn=arn)
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html",
+    "https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html",
+)
 @pytest.mark.parametrize(
     ("ended_as", "stopped", "reason"),
     [
@@ -302,6 +342,7 @@ def test_what_cannot_be_redriven_has_awss_reason(ended_as: str, stopped: datetim
     assert status.why_not_redrivable(ended_as, stopped, NOW) == reason
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/step-functions/latest/apireference/API_ListExecutions.html")
 def test_redrives_can_be_listed(cloud: StepsCloud) -> None:
     failing(cloud, "f")
     machine = cloud.machine(only(invoke("f")))

@@ -10,10 +10,11 @@ import pytest
 from twin import Twin, TwinOptions
 from twin.slack import SlackWebhook, message_text
 
+pytestmark = [pytest.mark.timeout(180), pytest.mark.ours]
+
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 
 
-@pytest.mark.timeout(180)
 def test_a_dropped_file_that_is_no_csv_of_ours_is_told_and_starts_nothing() -> None:
     with SlackWebhook() as slack, Twin(TwinOptions(time_scale=60, jobs="noop")) as twin:
         # Given the deployed system

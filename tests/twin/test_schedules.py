@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.twin.recorded import recording, shape
 from tests.twin.steps_cloud import ACCOUNT, REGION, ROLE, StepsCloud, steps_cloud
 from twin import events, schedules
 from twin.schedules import cron, expressions
@@ -46,6 +47,10 @@ def at(text: str) -> datetime:
 # --- expressions ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#cron-based",
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html",
+)
 @pytest.mark.parametrize(
     ("fields", "after", "due"),
     [
@@ -59,9 +64,13 @@ def at(text: str) -> datetime:
         ("0/15 * * * ? *", "2026-01-01T00:46", "2026-01-01T01:00"),
         ("0/10 * ? * MON-FRI *", "2026-01-03T00:00", "2026-01-05T00:00"),
         ("0/5 8-17 ? * MON-FRI *", "2026-01-02T17:55", "2026-01-05T08:00"),
+        ("0/30 20-2 ? * MON-FRI *", "2026-01-02T02:30", "2026-01-02T20:00"),
+        ("0/30 20-2 ? * MON-FRI *", "2026-01-02T23:30", "2026-01-05T00:00"),
         # lists, names, steps, wildcards
         ("0 0 1,15 * ? *", "2026-01-01T00:00", "2026-01-15T00:00"),
         ("0 0 ? JAN,JUL SUN *", "2026-02-01T00:00", "2026-07-05T00:00"),
+        ("0 0 1 NOV-FEB ? *", "2026-02-01T00:00", "2026-11-01T00:00"),
+        ("0 0 ? * SAT-SUN *", "2026-01-04T00:00", "2026-01-10T00:00"),
         ("*/20 5 * * ? *", "2026-01-01T05:20", "2026-01-01T05:40"),
         ("0 0 L * ? *", "2026-02-01T00:00", "2026-02-28T00:00"),
         ("0 0 L 2 ? *", "2028-01-01T00:00", "2028-02-29T00:00"),
@@ -83,6 +92,9 @@ def test_a_cron_expression_is_due_when_awss_is(fields: str, after: str, due: str
     assert found == (at(due) if due else None)
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#daylist-savings-time"
+)
 @pytest.mark.parametrize(
     ("after", "due"),
     [
@@ -98,6 +110,10 @@ def test_summer_time_skips_a_missing_time_and_counts_a_double_one_once(after: st
     assert timetable.next_after(at(after)) == at(due)
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#cron-based",
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html",
+)
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
@@ -111,7 +127,7 @@ def test_summer_time_skips_a_missing_time_and_counts_a_double_one_once(after: st
         ("0 0 ? * 8 *", "day-of-week: '8'"),
         ("0 0 ? * 3#6 *", "day-of-week: '6'"),
         ("0 0 * * ? 2200", "year: '2200'"),
-        ("0 5-1 * * ? *", "range '5-1' is empty"),
+        ("0 0 * * ? 2030-2020", "range '2030-2020' is empty"),
         ("0/0 0 * * ? *", "minutes: '0'"),
     ],
 )
@@ -120,6 +136,7 @@ def test_a_cron_expression_that_aws_refuses_names_its_field(fields: str, says: s
         cron.parse(fields)
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#rate-based")
 @pytest.mark.parametrize(
     ("expression", "minutes"),
     [("rate(1 minute)", 1), ("rate(2 minutes)", 2), ("rate(3 hours)", 180), ("rate(1 day)", 1440)],
@@ -130,6 +147,7 @@ def test_a_rate_is_due_again_after_its_time(expression: str, minutes: int) -> No
     )
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#one-time")
 def test_a_single_time_is_due_once_in_its_time_zone() -> None:
     timetable = expressions.parse("at(2026-07-01T12:00:00)", "America/New_York")
 
@@ -137,6 +155,7 @@ def test_a_single_time_is_due_once_in_its_time_zone() -> None:
     assert timetable.next_after(at("2026-07-01T16:00")) is None
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html")
 @pytest.mark.parametrize(
     ("expression", "zone"),
     [
@@ -153,6 +172,16 @@ def test_a_single_time_is_due_once_in_its_time_zone() -> None:
 def test_an_expression_or_zone_aws_refuses_is_refused(expression: str, zone: str) -> None:
     with pytest.raises(expressions.InvalidExpression):
         expressions.parse(expression, zone)
+
+
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html")
+@pytest.mark.parametrize(
+    "expression",
+    ["rate(1 hours)", "rate(5 hour)", "rate(0 minutes)", "cron(60 0 * * ? *)", "at(2026-07-01T12:00:00)"],
+)
+def test_a_rule_is_not_made_with_a_schedule_that_eventbridge_refuses(cloud: StepsCloud, expression: str) -> None:
+    with pytest.raises(ClientError, match=r"ValidationException.*ScheduleExpression is not valid"):
+        cloud.client("events").put_rule(Name="refused", ScheduleExpression=expression)
 
 
 # --- firing ---------------------------------------------------------------------------------------------------------
@@ -176,6 +205,7 @@ def schedule(cloud: StepsCloud, name: str, expression: str, arn: str, **settings
     )
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#rate-based")
 def test_a_schedules_rate_fires_at_once_and_then_every_scaled_interval(cloud: StepsCloud) -> None:
     queue = cloud.queue("rate")
 
@@ -187,6 +217,7 @@ def test_a_schedules_rate_fires_at_once_and_then_every_scaled_interval(cloud: St
     assert 2.5 < came[3][0] - came[0][0] < 4.0, "two minutes are a second at this scale"
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html")
 def test_a_rules_rate_fires_after_its_first_interval(cloud: StepsCloud) -> None:
     queue = cloud.queue("rule-rate")
     rules = cloud.client("events")
@@ -200,6 +231,7 @@ def test_a_rules_rate_fires_after_its_first_interval(cloud: StepsCloud) -> None:
     assert event["resources"] == [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/every-minute"]
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Target.html")
 def test_a_schedule_without_input_gets_schedulers_own_event(cloud: StepsCloud) -> None:
     queue = cloud.queue("no-input")
     schedule(cloud, "plain", "rate(1 day)", queue)
@@ -209,6 +241,9 @@ def test_a_schedule_without_input_gets_schedulers_own_event(cloud: StepsCloud) -
     assert (event["source"], event["detail-type"], event["detail"]) == ("aws.scheduler", "Scheduled Event", "{}")
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html"
+)
 def test_context_attributes_are_filled_in(cloud: StepsCloud) -> None:
     queue = cloud.queue("context")
     given = '{"at": "<aws.scheduler.scheduled-time>", "by": "<aws.scheduler.schedule-arn>", "n": <aws.scheduler.attempt-number>}'
@@ -220,6 +255,7 @@ def test_context_attributes_are_filled_in(cloud: StepsCloud) -> None:
     assert (body["n"], body["at"][-1]) == (1, "Z")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#one-time")
 def test_a_single_time_fires_once(cloud: StepsCloud) -> None:
     queue = cloud.queue("once")
     soon = datetime.now(UTC) + timedelta(minutes=1)
@@ -231,6 +267,7 @@ def test_a_single_time_fires_once(cloud: StepsCloud) -> None:
     assert cloud.messages(queue) == []
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-state.html")
 def test_a_disabled_schedule_waits_until_it_is_enabled_or_fired(cloud: StepsCloud) -> None:
     queue = cloud.queue("disabled")
     schedule(cloud, "disabled", "rate(1 minute)", queue, State="DISABLED", target={"Input": '"by hand"'})
@@ -242,6 +279,7 @@ def test_a_disabled_schedule_waits_until_it_is_enabled_or_fired(cloud: StepsClou
     assert cloud.bodies(queue) == ["by hand"]
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/scheduler/latest/APIReference/API_DeleteSchedule.html")
 def test_a_deleted_schedule_fires_no_more(cloud: StepsCloud) -> None:
     queue = cloud.queue("deleted")
     schedule(cloud, "deleted", "rate(1 minute)", queue, target={"Input": "1"})
@@ -255,6 +293,7 @@ def test_a_deleted_schedule_fires_no_more(cloud: StepsCloud) -> None:
     assert cloud.messages(queue) == []
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html")
 def test_a_schedule_that_has_ended_fires_no_more(cloud: StepsCloud) -> None:
     queue = cloud.queue("ended")
     past = datetime.now(UTC) - timedelta(minutes=1)
@@ -265,6 +304,7 @@ def test_a_schedule_that_has_ended_fires_no_more(cloud: StepsCloud) -> None:
     assert cloud.messages(queue) == []
 
 
+@pytest.mark.ours
 def test_firing_a_rule_gives_its_targets_the_event(cloud: StepsCloud) -> None:
     queue = cloud.queue("fired-rule")
     rules = cloud.client("events")
@@ -276,6 +316,23 @@ def test_firing_a_rule_gives_its_targets_the_event(cloud: StepsCloud) -> None:
     assert cloud.bodies(queue) == [{"sweep": True}]
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-run-lambda-schedule.html")
+def test_a_scheduled_rules_event_has_the_shape_of_the_published_one(cloud: StepsCloud) -> None:
+    queue = cloud.queue("published")
+    rules = cloud.client("events")
+    rules.put_rule(Name="published", ScheduleExpression="cron(0 3 * * ? *)")
+    rules.put_targets(Rule="published", Targets=[{"Id": "target", "Arn": queue}])
+
+    schedules.fire("published")
+
+    (event,) = cloud.bodies(queue)
+    published = recording("eventbridge-scheduled-event")
+    assert shape(event) == shape(published)
+    for part in ("version", "detail-type", "source", "detail"):
+        assert event[part] == published[part]
+
+
+@pytest.mark.ours
 def test_firing_what_is_not_there_names_what_is(cloud: StepsCloud) -> None:
     schedule(cloud, "known", "rate(1 day)", cloud.queue("known"))
 
@@ -283,6 +340,7 @@ def test_firing_what_is_not_there_names_what_is(cloud: StepsCloud) -> None:
         schedules.fire("unknown")
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html")
 def test_an_undeliverable_schedule_ends_in_its_dead_letter_queue(cloud: StepsCloud) -> None:
     dead = cloud.queue("dead-schedule")
     function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:gone"
@@ -299,6 +357,7 @@ def test_an_undeliverable_schedule_ends_in_its_dead_letter_queue(cloud: StepsClo
     assert {"ERROR_CODE", "ERROR_MESSAGE", "EXECUTION_ID", "SCHEDULED_TIME", "RETRY_ATTEMPTS"} <= set(attributes)
 
 
+@pytest.mark.ours
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -15,6 +15,8 @@ from twin.server import HOST, PortTaken, Server
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.ours
+
 
 def test_a_taken_port_is_refused_in_one_clear_line() -> None:
     # Given a program that listens

@@ -44,6 +44,11 @@ def jobs(system: Deployed, run: Run, stage: str) -> list[dict[str, Any]]:
     return sorted(described, key=lambda job: int(job["createdAt"]))
 
 
+@pytest.mark.documented(
+    "https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html",
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html",
+)
 def test_a_redrive_after_an_update_runs_the_new_revision(system: Deployed) -> None:
     # Given a run that failed because of an image, on Fargate as this stack has it
     system.agree("updated", rounds=None)
@@ -74,6 +79,7 @@ def test_a_redrive_after_an_update_runs_the_new_revision(system: Deployed) -> No
     assert len(jobs(system, run, "preprocess")) == 1
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/fargate.html")
 def test_postprocess_by_parameter_has_a_queue_and_definition_on_fargate(system: Deployed) -> None:
     # Given the same stack, whose parameter says so
     assert system.stack.outputs["PostprocessQueue"] != system.stack.outputs["MainQueue"]

@@ -13,6 +13,8 @@ from twin.cli.stopping import StopRequest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.ours
+
 
 @pytest.fixture
 def bystander() -> Iterator[int]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from benchmarks.twin import NoopTwin
 
-pytestmark = [pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ours, pytest.mark.timeout(300)]
 
 DISK_MEBIBYTES = 256
 

@@ -19,7 +19,7 @@ from twin.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.ours]
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ SAMPLE = ROOT / "samples" / "data" / "flights" / "20130209" / "flights.csv"
 LONGEST_STOP_SECONDS = 100
 """It takes a second; on a machine with much else to do it may take many."""
 
-pytestmark = [pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ours, pytest.mark.timeout(240)]
 
 
 class Up:

@@ -89,7 +89,7 @@ def set_capacity(market: str, vcpus: float) -> None:
 
 
 def on_job_change(callback: Callable[[dict[str, Any]], None]) -> None:
-    """Call `callback` with a job's detail, as DescribeJobs shows it, after each change of its status.
+    """Call `callback` with a job's detail, as its event carries it, after each change of its status.
 
     Calls come in order, one at a time, from a thread of their own.
     """

@@ -44,7 +44,7 @@ class Announcer:
             self._event("Batch Job Queue Blocked", job, [job.arn, job.queue.arn])
 
     def _event(self, what: str, job: Job, resources: list[str]) -> dict[str, Any]:
-        detail = job_detail(job, job.submission.tags)
+        detail = job_detail(job, {**job.submission.tags, "resourceArn": job.arn})  # as in AWS's own example
         self._notices.put(partial(self._emit, "aws.batch", what, resources, detail))
         return detail
 

@@ -90,6 +90,8 @@ def problems(strategy: Mapping[str, Any] | None) -> list[str]:
     if attempts is not None and not 1 <= int(attempts) <= MAX_ATTEMPTS:
         found.append(f"retryStrategy.attempts must be between 1 and {MAX_ATTEMPTS}, not {attempts}")
     rules: Sequence[Mapping[str, Any]] = strategy.get("evaluateOnExit") or []
+    if rules and attempts is None:
+        found.append("retryStrategy.attempts must be set with retryStrategy.evaluateOnExit")
     if len(rules) > MAX_RULES:
         found.append(f"retryStrategy.evaluateOnExit holds at most {MAX_RULES} rules, not {len(rules)}")
     for rule in rules:

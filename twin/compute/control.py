@@ -82,8 +82,7 @@ class Control:
         with self.lock:
             if job.status is not Status.SUBMITTED:
                 return
-            if job.is_array:
-                self._set(job, Status.PENDING)
+            if job.is_array:  # it waits for its first child that may run: see `_set`
                 return
             for dependency in list(job.waits_for):
                 other = self.jobs[dependency]
@@ -322,6 +321,9 @@ class Control:
         if job.parent is not None:
             job.parent.summary_updated_at = now_ms()
         self.announcer.status_changed(job)
+        if job.parent is not None and status is Status.RUNNABLE and job.parent.status is Status.SUBMITTED:
+            # An array's parent follows its first child that may run (API Reference, ListJobs, on `jobStatus`).
+            self._set(job.parent, Status.PENDING)
 
     def real(self, aws_seconds: float) -> float:
         """Seconds here of a wait that AWS makes."""

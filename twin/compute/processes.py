@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from twin.compute.loop import Loop
 
 _READ_BYTES = 1 << 16
-_MAX_LINE_BYTES = 1 << 18
-"""CloudWatch Logs takes no longer event (Amazon CloudWatch Logs API Reference, PutLogEvents)."""
+_MAX_LINE_BYTES = (1 << 18) - 26
+"""The ``awslogs`` driver cuts a line into events of this length, though CloudWatch Logs takes up to 1 MB by now.
+
+The number is that of the driver which ECS uses on Fargate (github.com/aws/shim-loggers-for-containerd), and Docker's.
+"""
 
 
 class Spawn(Protocol):
@@ -68,9 +71,9 @@ class LinePipe:
             if not chunk:
                 self.close()
                 return
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
-            if len(self._rest) > _MAX_LINE_BYTES:
-                lines, self._rest = [*lines, self._rest], b""
+            *ended, rest = (self._rest + chunk).split(b"\n")
+            *cut, self._rest = _events(rest)
+            lines = [event for line in ended for event in _events(line)] + cut
             if lines:
                 self._sink([line.decode("utf-8", "replace").rstrip("\r") for line in lines])
 
@@ -82,6 +85,11 @@ class LinePipe:
         self._loop.close(self._reading)
         if self._rest:
             self._sink([self._rest.decode("utf-8", "replace")])
+
+
+def _events(line: bytes) -> list[bytes]:
+    """A line as the log's events: one, or several of a line that is longer than an event may be."""
+    return [line[at : at + _MAX_LINE_BYTES] for at in range(0, len(line) or 1, _MAX_LINE_BYTES)]
 
 
 class ContainerProcess:

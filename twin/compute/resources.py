@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-OPTIMAL = ("m4", "c4", "r4")
-"""Families that ``optimal`` stands for (AWS Batch API Reference, ComputeResource, instanceTypes)."""
 DEFAULT_X86_64 = ("m6i", "c6i", "r6i", "c7i")
 DEFAULT_ARM64 = ("m6g", "c6g", "r6g", "c7g")
-_FAMILIES = {"optimal": OPTIMAL, "default_x86_64": DEFAULT_X86_64, "default_arm64": DEFAULT_ARM64}
+_FAMILIES = {"optimal": DEFAULT_X86_64, "default_x86_64": DEFAULT_X86_64, "default_arm64": DEFAULT_ARM64}
+"""What the bundles stand for, ``optimal`` too by now (AWS Batch API Reference, ComputeResource, instanceTypes)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,13 +148,15 @@ class JobService:
     def list_jobs(self, backend: BatchBackend, request: Mapping[str, Any]) -> dict[str, Any]:
         """ListJobs: of a queue, an array, or a multi-node job, the newest first. Raises `Refused`.
 
-        Without a status and without filters these are the RUNNING ones (API Reference, ListJobs).
+        Without a status and without filters these are the RUNNING ones; a filter makes the status count for nothing,
+        but for the filter on shares (API Reference, ListJobs).
         """
         sources = [name for name in ("jobQueue", "arrayJobId", "multiNodeJobId") if request.get(name)]
         if len(sources) != 1:
             raise Refused("Exactly one of jobQueue, arrayJobId and multiNodeJobId must be set")
         filters = request.get("filters") or []
-        status = None if filters else request.get("jobStatus") or "RUNNING"
+        any_status = bool(filters) and (filters[0].get("name") != "SHARE_IDENTIFIER" or not request.get("jobStatus"))
+        status = None if any_status else request.get("jobStatus") or "RUNNING"
         if status is not None and status not in set(Status):
             raise Refused(f"jobStatus must be one of {', '.join(Status)}, not {status}")
         with self._control.lock:
@@ -231,19 +233,19 @@ def _lower_case_actions(strategy: Mapping[str, Any] | None) -> Mapping[str, Any]
 
 
 def _filter(filters: Sequence[Mapping[str, Any]]) -> Callable[[Job], bool]:
-    """The one filter that ListJobs takes: on names, case ignored, with a ``*`` at the end; or on the time of creation."""
+    """The one filter that ListJobs takes: on a name, which may end in ``*``, or on the time of creation."""
     if not filters:
         return _any_job
     if len(filters) > 1:
         raise Refused("Only one filter can be used at a time")
     name, values = filters[0]["name"], filters[0]["values"]
-    texts: dict[str, Callable[[Job], str]] = {
-        "JOB_NAME": lambda job: job.name,
-        "JOB_DEFINITION": lambda job: job.definition.name,
-        "SHARE_IDENTIFIER": lambda job: job.submission.share_identifier or "",
+    texts: dict[str, Callable[[Job, str], bool]] = {
+        "JOB_NAME": lambda job, value: _same(job.name.lower(), value.lower()),
+        "JOB_DEFINITION": lambda job, value: value == job.definition.arn or _same(job.definition.name, value),
+        "SHARE_IDENTIFIER": lambda job, value: _same(job.submission.share_identifier or "", value),
     }
     if name in texts:
-        return lambda job: any(_same(texts[name](job), value) for value in values)
+        return lambda job: any(texts[name](job, value) for value in values)
     if name == "BEFORE_CREATED_AT":
         return lambda job: job.created_at < int(values[0])
     if name == "AFTER_CREATED_AT":
@@ -256,7 +258,6 @@ def _any_job(job: Job) -> bool:
 
 
 def _same(text: str, pattern: str) -> bool:
-    text, pattern = text.lower(), pattern.lower()
     return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern
 
 

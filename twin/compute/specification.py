@@ -108,10 +108,12 @@ def container_spec(
 
 
 def _merged_requirements(properties: Mapping[str, Any], overrides: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Resource requirements by type. A deprecated ``vcpus`` or ``memory`` never wins over a stated requirement."""
     asked: dict[str, str] = {}
+    stated = {item["type"] for item in properties.get("resourceRequirements") or ()}
     for source in (properties, overrides):
         for kind, deprecated in (("VCPU", "vcpus"), ("MEMORY", "memory")):
-            if source.get(deprecated):
+            if source.get(deprecated) and kind not in stated:
                 asked[kind] = str(source[deprecated])
         asked.update({item["type"]: str(item["value"]) for item in source.get("resourceRequirements") or ()})
     return [{"type": kind, "value": value} for kind, value in asked.items()]

@@ -20,6 +20,7 @@ MINIMUM_TIMEOUT_SECONDS = 60
 MAX_DEPENDENCIES = 20
 MAX_TAGS = 50
 MAX_NODES = 1000
+MAX_NODE_RANGES = 5
 ARRAY_SIZES = range(2, 10_001)
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _SHARE = re.compile(r"[A-Za-z0-9]{1,255}\*?")
@@ -153,6 +154,10 @@ def _multinode_problems(
             found.append("numNodes can only be overridden when a node range of the job definition has no upper limit")
         if not properties["mainNode"] < count <= MAX_NODES:
             found.append(f"numNodes must be above the main node's index {properties['mainNode']}, not {count}")
+        if any(target_nodes(target, count).start >= count for target in stated):
+            found.append(
+                f"numNodes must be above the lower boundary of each node range ({', '.join(stated)}), not {count}"
+            )
     for entry in overrides.get("nodePropertyOverrides") or ():
         if entry.get("targetNodes") not in stated:
             found.append(
@@ -201,6 +206,8 @@ def _node_property_problems(definition: Mapping[str, Any]) -> list[str]:
         found.append(f"numNodes must be between 1 and {MAX_NODES}, not {count}")
     if not 0 <= main < count:
         found.append(f"mainNode must be smaller than numNodes {count}, not {main}")
+    if len(properties["nodeRangeProperties"]) > MAX_NODE_RANGES:
+        found.append(f"A multi-node parallel job can have at most {MAX_NODE_RANGES} node ranges")
     covered: set[int] = set()
     for entry in properties["nodeRangeProperties"]:
         covered.update(target_nodes(entry["targetNodes"], count))

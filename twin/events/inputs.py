@@ -110,12 +110,15 @@ def _open_quotes(text: str) -> bool:
 
 
 def _written(value: Json, within_quotes: bool) -> str:
+    """The text of a value: in a string of the template as it is, unescaped, and of an object without its quotes.
+
+    Both are among the "Common issues with transforming input" of the user guide.
+    """
     if value is _MISSING:
         return ""
     if not within_quotes:
         return _json(value)
-    text = value if isinstance(value, str) else _json(value)
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+    return value if isinstance(value, str) else _json(value).replace('"', "")
 
 
 def _json(value: Json) -> str:

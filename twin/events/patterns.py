@@ -165,7 +165,8 @@ def _numeric(operand: Json, where: str) -> _Test:
 def _exists(operand: Json, where: str) -> _Test:
     if not isinstance(operand, bool):
         raise InvalidPattern(f"{where}: exists is true or false")
-    return lambda value: (value is not _ABSENT) is operand
+    # "Exists matching only works on leaf nodes": an object with fields of its own does not exist.
+    return lambda value: (value is not _ABSENT and not isinstance(value, Mapping)) is operand
 
 
 def _cidr(operand: Json, where: str) -> _Test:

@@ -25,7 +25,7 @@ from twin.executions.mocks import InvalidMocks
 from twin.executions.tokens import ClosedToken, Failure, Success, UnknownToken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from moto.stepfunctions.parser.mocking.mock_config import MockTestCase
@@ -43,7 +43,7 @@ class StateMachineTypeNotSupported(AWSError):
 
 
 class StateMachineAlreadyExists(AWSError):
-    """Another definition or role has this name."""
+    """A machine that is set up otherwise has this name."""
 
     TYPE = "StateMachineAlreadyExists"
 
@@ -108,7 +108,7 @@ class TwinStepFunctions(StepFunctionsParserBackend):
         _check_role(roleArn, self._machine_arn(name), definition)
         with self._lock:
             existing = self._revision_by_name(name)
-            if existing is not None and (existing.definition, existing.roleArn) != (definition, roleArn):
+            if existing is not None and not _is_the_same(existing, definition, kwargs):
                 raise StateMachineAlreadyExists(f"State Machine Already Exists: '{existing.arn}'")
             # Past moto's own check, which would parse the definition once more.
             return StepFunctionBackend.create_state_machine(
@@ -166,8 +166,8 @@ class TwinStepFunctions(StepFunctionsParserBackend):
             output = json.loads(outcome)
         except ValueError as error:
             raise InvalidOutput(f"Invalid Output: '{error}'") from error
-        if len(outcome) > _LONGEST_DATA:
-            raise InvalidOutput(f"Invalid Output: longer than {_LONGEST_DATA} characters")
+        if len(outcome.encode()) > _LONGEST_DATA:
+            raise InvalidOutput(f"Invalid Output: longer than {_LONGEST_DATA} bytes")
         _answer(task_token, Success(output))
 
     def send_task_failure(self, task_token: str, error: str | None = None, cause: str | None = None) -> None:
@@ -232,6 +232,14 @@ def _check_definition(definition: str) -> None:
         raise InvalidDefinition(f"Invalid State Machine Definition: {error}") from error
 
 
+def _is_the_same(machine: StateMachine, definition: str, given: Mapping[str, Json]) -> bool:
+    """Whether CreateStateMachine would make this machine again; another role is no difference (API reference)."""
+    unset = {"loggingConfiguration": {"level": "OFF"}, "tracingConfiguration": {"enabled": False}}
+    return machine.definition == definition and all(
+        getattr(machine, name) == (given.get(name) or default) for name, default in unset.items()
+    )
+
+
 def _check_role(role_arn: str, machine_arn: str, definition: str) -> None:
     if not around.enforce_iam:
         return
@@ -242,8 +250,8 @@ def _check_role(role_arn: str, machine_arn: str, definition: str) -> None:
 
 
 def _check_input(given: str) -> None:
-    if len(given) > _LONGEST_DATA:
-        raise InvalidExecutionInput(f"Invalid State Machine Execution Input: longer than {_LONGEST_DATA} characters")
+    if len(given.encode()) > _LONGEST_DATA:
+        raise InvalidExecutionInput(f"Invalid State Machine Execution Input: longer than {_LONGEST_DATA} bytes")
     try:
         json.loads(given)
     except ValueError as error:

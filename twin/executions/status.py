@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 Json = Any
 
 REDRIVABLE_FOR = timedelta(days=14)
+LONGEST_EVENT_DATA = 248 * 1024
 _UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
@@ -29,8 +31,8 @@ def why_not_redrivable(status: str, stopped: datetime | None, now: datetime) -> 
 def status_detail(description: Mapping[str, Json]) -> dict[str, Json]:
     """The detail of a "Step Functions Execution Status Change" event, from DescribeExecution's answer.
 
-    Dates are milliseconds since 1970; what is not there yet is null ("Automating Step Functions event delivery with
-    EventBridge").
+    Dates are milliseconds since 1970; what is not there yet is null. An output that is too large is left out, and so is an
+    input that is, together with the output ("Automating Step Functions event delivery with EventBridge").
     """
     names = (
         "executionArn",
@@ -52,7 +54,17 @@ def status_detail(description: Mapping[str, Json]) -> dict[str, Json]:
         "redriveStatus",
         "redriveStatusReason",
     )
-    return {name: _plain(description.get(name)) for name in names}
+    detail = {name: _plain(description.get(name)) for name in names}
+    given, output = (_escaped_bytes(detail[name]) for name in ("input", "output"))
+    for name, size in (("input", given + output), ("output", output)):
+        if size > LONGEST_EVENT_DATA:
+            detail |= {name: None, f"{name}Details": {"included": False}}
+    return detail
+
+
+def _escaped_bytes(text: str | None) -> int:
+    """The size of a text within JSON; nothing has none."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) if text else 0
 
 
 def _plain(value: Json) -> Json:

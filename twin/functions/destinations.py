@@ -54,10 +54,19 @@ def report_success(sender: Sender, settings: Settings, attempt: Attempt, executi
         _send(sender, settings.on_success, invocation_record(sender, attempt, execution, "Success"))
 
 
-def report_failure(sender: Sender, settings: Settings, attempt: Attempt, execution: Execution | None) -> None:
-    """The event is given up: its retries are used, or (without an execution) it is too old."""
+def report_failure(
+    sender: Sender, settings: Settings, attempt: Attempt, execution: Execution | None, condition: str
+) -> None:
+    """The event is given up.
+
+    Parameters
+    ----------
+    execution
+        The last one, when it is what the event is given up for.
+    condition
+        Why, as Lambda writes it: ``RetriesExhausted``, ``EventAgeExceeded`` or ``ZeroReservedConcurrency``.
+    """
     if settings.on_failure:
-        condition = "EventAgeExceeded" if execution is None else "RetriesExhausted"
         _send(sender, settings.on_failure, invocation_record(sender, attempt, execution, condition))
     if settings.dead_letter:
         _deliver(sender, settings.dead_letter, lambda: _send_dead_letter(sender, settings, attempt, execution))
@@ -118,10 +127,14 @@ def _send(sender: Sender, destination: str, record: dict[str, Any]) -> None:
 
 def _send_dead_letter(sender: Sender, settings: Settings, attempt: Attempt, execution: Execution | None) -> None:
     """Send the event itself. Source: "Adding a dead-letter queue", section on the message's attributes."""
-    message = "" if execution is None else json.loads(execution.outcome.payload).get("errorMessage", "")
+    code, message = "200", ""
+    if execution is not None:
+        message = json.loads(execution.outcome.payload).get("errorMessage", "")
+    elif attempt.executions == 0:
+        code, message = "429", "Rate Exceeded."  # it was throttled and no more; 429 is the status of that
     attributes = {
         "RequestID": {"DataType": "String", "StringValue": attempt.request_id},
-        "ErrorCode": {"DataType": "Number", "StringValue": "200"},
+        "ErrorCode": {"DataType": "Number", "StringValue": code},
     }
     if message:
         attributes["ErrorMessage"] = {"DataType": "String", "StringValue": message[:1024]}

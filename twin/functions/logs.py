@@ -31,8 +31,10 @@ class LogStream:
     def __init__(self, definition: Definition, *, allowed: bool) -> None:
         self._allowed = allowed
         today = datetime.now(UTC)
-        self.name = f"{today:%Y/%m/%d}/[{definition.version}]{uuid.uuid4().hex}"
         self._group = definition.log_group
+        # In a group that functions may share, streams name theirs: "Configuring CloudWatch log groups".
+        owner = "" if self._group == f"/aws/lambda/{definition.name}" else definition.name
+        self.name = f"{today:%Y/%m/%d}/{owner}[{definition.version}]{uuid.uuid4().hex}"
         self._backend = logs_backends[definition.account][definition.region]
         self._lock = threading.Lock()
         self._unfinished = b""

@@ -133,8 +133,12 @@ class Service:
         """Try a queued event once, and do what follows from it."""
         definition, settings = definitions.of(function), Settings.of(function)
         sender = Sender(definition.arn, definition.version, definition.role_arn)
+        if function.reserved_concurrency is not None and int(function.reserved_concurrency) == 0:
+            # It is not kept until the function may run again ("Capturing records of Lambda asynchronous invocations").
+            destinations.report_failure(sender, settings, attempt, None, "ZeroReservedConcurrency")
+            return
         if attempt.age_seconds(self._clock) > settings.max_age_seconds:
-            destinations.report_failure(sender, settings, attempt, None)
+            destinations.report_failure(sender, settings, attempt, None, "EventAgeExceeded")
             return
         try:
             execution = self._run(function, attempt.request_id, attempt.payload, None)
@@ -149,7 +153,7 @@ class Service:
         if not execution.outcome.failed:
             destinations.report_success(sender, settings, attempt, execution)
         elif delay is None:
-            destinations.report_failure(sender, settings, attempt, execution)
+            destinations.report_failure(sender, settings, attempt, execution, "RetriesExhausted")
         else:
             self._submit(function, attempt, delay)
 

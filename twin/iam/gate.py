@@ -110,6 +110,8 @@ def _authenticate(environ: Mapping[str, Any], signed: requests.Signature, call: 
         principal = principals.find(signed.access_key, signed.session_token)
     except principals.UnknownAccessKey as error:
         raise Refused(call.service, Kind.UNKNOWN_KEY, _UNKNOWN_KEY_MESSAGES.get(call.service, _UNKNOWN_KEY)) from error
+    except principals.WrongSessionToken as error:
+        raise Refused(call.service, Kind.WRONG_TOKEN, _WRONG_TOKEN_MESSAGES.get(call.service, _UNKNOWN_KEY)) from error
     if not signatures.matches(signed, principal.secret, call, environ):
         raise Refused(call.service, Kind.WRONG_SIGNATURE, _WRONG_SIGNATURE)
     return principal
@@ -117,6 +119,7 @@ def _authenticate(environ: Mapping[str, Any], signed: requests.Signature, call: 
 
 _UNKNOWN_KEY = "The security token included in the request is invalid."
 _UNKNOWN_KEY_MESSAGES = {"s3": "The AWS Access Key Id you provided does not exist in our records."}
+_WRONG_TOKEN_MESSAGES = {"s3": "The provided token is malformed or otherwise invalid."}
 _WRONG_SIGNATURE = (
     "The request signature we calculated does not match the signature you provided. "
     "Check your AWS Secret Access Key and signing method."

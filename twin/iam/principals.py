@@ -49,7 +49,11 @@ class Principal:
 
 
 class UnknownAccessKey(Exception):
-    """There is no such access key, or its session token is not the right one."""
+    """There is no such access key."""
+
+
+class WrongSessionToken(Exception):
+    """There is such an access key, of a session with another token."""
 
 
 ANONYMOUS = Principal(Caller("anonymous", "", frozenset()), "nobody", "", (), (), {})
@@ -75,6 +79,8 @@ def find(access_key: str, session_token: str | None) -> Principal:
     ------
     UnknownAccessKey
         AWS would not know these credentials.
+    WrongSessionToken
+        AWS would know the key, but not with this token.
     """
     if session_token is not None:
         session = _session(access_key, session_token)
@@ -94,7 +100,7 @@ def _session(access_key: str, session_token: str) -> AssumedRole:
     for session in reversed(list(sts_backends[credentials.account()]["aws"].assumed_roles)):
         if session.access_key_id == access_key:
             if session.session_token != session_token:
-                break
+                raise WrongSessionToken(access_key)
             return session
     raise UnknownAccessKey(access_key)
 

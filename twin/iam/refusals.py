@@ -21,6 +21,7 @@ class Kind(Enum):
 
     DENIED = ("AccessDeniedException", "AccessDenied", "AccessDenied", "UnauthorizedOperation")
     UNKNOWN_KEY = ("UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "AuthFailure")
+    WRONG_TOKEN = ("UnrecognizedClientException", "InvalidClientTokenId", "InvalidToken", "AuthFailure")
     WRONG_SIGNATURE = (
         "InvalidSignatureException",
         "SignatureDoesNotMatch",
@@ -75,7 +76,7 @@ def answer(service: str, method: str, kind: Kind, message: str) -> Answer:
     """The refusal of a request to a service (by its prefix in policies)."""
     json_code, query_code, s3_code, ec2_code = kind.value
     if service == "s3":
-        return _shaped(service, method, s3_code, 403, message)
+        return _shaped(service, method, s3_code, 400 if kind is Kind.WRONG_TOKEN else 403, message)
     if service == "ec2":
         return _shaped(service, method, ec2_code, 403, message)
     if service in _QUERY:

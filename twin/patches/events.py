@@ -102,3 +102,21 @@ def check_schedules(
 
     for name in ("create_schedule", "update_schedule"):
         replace(scheduler_models.EventBridgeSchedulerBackend, name, make)
+
+
+def check_scheduled_rules(check: Callable[[str], object]) -> None:
+    """moto takes any cron expression of a rule, and a rate whose unit does not agree with its number."""
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def put_rule(self: Any, *args: Any, **given: Any) -> Any:
+            if expression := given.get("scheduled_expression"):
+                try:
+                    check(expression)
+                except ValueError as error:
+                    raise ValidationException(f"Parameter ScheduleExpression is not valid. {error}") from error
+            return original(self, *args, **given)
+
+        return put_rule
+
+    replace(models.EventsBackend, "put_rule", make)

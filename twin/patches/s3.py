@@ -141,6 +141,7 @@ def object_detail(bucket: str, account_id: str, key: _Key, reason: str) -> dict[
     entry["sequencer"] = sequencer()
     detail: dict[str, Json] = {
         "version": "0",
+        "event-version": "1.0",
         "bucket": {"name": bucket},
         "object": entry,
         "request-id": uuid.uuid4().hex[:16].upper(),

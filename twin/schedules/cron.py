@@ -98,8 +98,12 @@ def _instant(local: datetime, zone: ZoneInfo) -> datetime | None:
 
 
 def _numbers(field: str, text: str, low: int, high: int, names: dict[str, int] | None = None) -> frozenset[int]:
-    """The values of a field: lists of numbers or names, ranges, `*`, and steps."""
+    """The values of a field: lists of numbers or names, ranges, `*`, and steps.
+
+    A range may go on at the field's beginning: ``20-2`` is one of the user guide's own examples of hours. Years do not.
+    """
     values: set[int] = set()
+    whole = high - low + 1
     for item in text.split(","):
         span, slash, step_text = item.partition("/")
         step = _number(field, step_text, 1, high) if slash else 1
@@ -112,8 +116,10 @@ def _numbers(field: str, text: str, low: int, high: int, names: dict[str, int] |
             first = _number(field, span, low, high, names)
             last = high if slash else first
         if first > last:
-            raise InvalidCron(f"{field}: the range {span!r} is empty")
-        values.update(range(first, last + 1, step))
+            if field == "year":
+                raise InvalidCron(f"{field}: the range {span!r} is empty")
+            last += whole
+        values.update(low + (value - low) % whole for value in range(first, last + 1, step))
     return frozenset(values)
 
 

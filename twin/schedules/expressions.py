@@ -86,6 +86,26 @@ def parse(expression: str, time_zone: str = "UTC") -> Timetable:
         raise InvalidExpression(str(error)) from error
 
 
+def parse_of_rule(expression: str) -> Timetable:
+    """Parse what a scheduled rule takes: no single times, and of one minute "minute", of more "minutes".
+
+    EventBridge Scheduler is not as strict: "Rate expressions" (EventBridge user guide) against "Rate-based schedules"
+    (EventBridge Scheduler user guide).
+
+    Raises
+    ------
+    InvalidExpression
+    """
+    timetable = parse(expression)
+    if isinstance(timetable, Once):
+        raise InvalidExpression(f"a rule's schedule is rate(…) or cron(…), not {expression!r}")
+    if isinstance(timetable, Rate) and expression.startswith("rate(1 ") is expression.endswith("s)"):
+        raise InvalidExpression(
+            f"a rule's rate has a unit in the singular for 1, in the plural for more: {expression!r}"
+        )
+    return timetable
+
+
 def _rate(inner: str) -> Rate:
     parts = re.fullmatch(r"(\d+) (minute|hour|day)(s?)", inner)
     if parts is None or int(parts[1]) == 0:
