@@ -80,6 +80,7 @@ class Company(Deployed):
             "recorded as": record.get("Item", {}).get("status", {}).get("S", ""),
             "day's metrics": len(kept["Items"]),
             "files": self.files(run),
+            "result": self.result(run),
             "told": self.told_of(run.dataset),
             "published": self.published_of(run.dataset),
         }
@@ -102,6 +103,14 @@ class Company(Deployed):
                 name = item["Key"].removeprefix(f"runs/{run.run_id}/")
                 found.append(_NAMED_AFTER_WHAT_DIFFERS.sub("*", name))
         return sorted(found)
+
+    def result(self, run: Run) -> list[str]:
+        """What the run's result has to say something about."""
+        s3, bucket = self.twin.client("s3"), self.stack.outputs["ResultsBucket"]
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"runs/{run.run_id}/")
+        keys = [item["Key"] for item in listed.get("Contents", []) if item["Key"].endswith("/metrics.json")]
+        found = [json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
+        return sorted({name for document in found for name, said in document.items() if said})
 
     def told_of(self, dataset: str) -> list[str]:
         """Of each message what it has beyond the outcome."""
@@ -346,14 +355,14 @@ REHEARSALS = (
 
 
 def settled(
-    look: Callable[[], Facts], *, wanted: Facts | None = None, quiet: float = 3.0, limit: float = 90.0
+    look: Callable[[], Facts], *, wanted: Facts | None = None, quiet: float = 5.0, limit: float = 90.0
 ) -> Facts:
     """The facts once they are as wanted, or, where nothing is wanted, once they have not changed for `quiet` seconds."""
     end, since, facts = time.monotonic() + limit, time.monotonic(), look()
     while time.monotonic() < end:
         if facts == wanted:
             break
-        if wanted is None and time.monotonic() - since > quiet and not _under_way(facts):
+        if wanted is None and time.monotonic() - since > quiet and not under_way(facts):
             break
         time.sleep(0.2)
         now = look()
@@ -362,5 +371,7 @@ def settled(
     return facts
 
 
-def _under_way(facts: Facts) -> bool:
-    return "RUNNING" in json.dumps(facts) or facts in ({"told": []}, {"measured": []}, {"kept": []})
+def under_way(facts: Facts) -> bool:
+    """Whether there is more to come: a run that has not begun or not ended, or something of what is told, measured or kept."""
+    seen = json.dumps(facts)
+    return any(mark in seen for mark in ("RUNNING", '"none"', '"told": []', '"measured": []', '"kept": []'))

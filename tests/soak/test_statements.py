@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.soak.document import table, write_section
-from tests.soak.rehearsals import REHEARSALS, Company, Facts, Rehearsal, settled
+from tests.soak.rehearsals import REHEARSALS, Company, Facts, Rehearsal, settled, under_way
 from tests.soak.statements import Statement, managed_policies_of, statements_of, taken_out
 from tests.template.emitted import emitted
 from twin import Twin, TwinOptions, iam
@@ -60,7 +60,8 @@ class Whole:
 def play(company: Company, rehearsal: Rehearsal) -> Played:
     gate.exercised.clear()
     began = time.monotonic()
-    facts = settled(rehearsal.begin(company))
+    facts = settled(rehearsal.begin(company), limit=600)
+    assert not under_way(facts), f"{rehearsal.name} did not end: {facts}"
     return Played(rehearsal, facts, time.monotonic() - began, iam.exercised())
 
 
