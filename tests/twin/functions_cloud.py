@@ -58,9 +58,12 @@ class FunctionsCloud:
         return url, f"arn:aws:sqs:us-east-1:{credentials.account()}:{name}"
 
     def receive(self, url: str) -> dict[str, Any] | None:
-        """The next message within some seconds."""
-        found = self.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=15, MessageAttributeNames=["All"])
-        return next(iter(found.get("Messages", [])), None)
+        """The next message within a minute."""
+        for _ in range(4):
+            found = self.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=15, MessageAttributeNames=["All"])
+            if found.get("Messages"):
+                return dict(found["Messages"][0])
+        return None
 
     def log(self, group: str) -> list[str]:
         found = self.client("logs").filter_log_events(logGroupName=group)
