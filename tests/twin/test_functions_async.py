@@ -32,7 +32,6 @@ def cloud() -> Iterator[FunctionsCloud]:
 
 def busy_once(cloud: FunctionsCloud, **settings: Any) -> tuple[str, AbstractContextManager[None]]:
     """A function of which one may run at a time, with settings for its events, and a context in which one does run."""
-    folder = guardian.scratch("busy")
     name = cloud.deploy(
         "import pathlib, time\ndef handler(event, context):\n"
         "    here = pathlib.Path(event or '/nowhere')\n"
@@ -40,6 +39,7 @@ def busy_once(cloud: FunctionsCloud, **settings: Any) -> tuple[str, AbstractCont
         "    while here.exists() and not (here / 'enough').exists(): time.sleep(0.01)",
         Timeout=50,
     )
+    folder = guardian.scratch(f"busy-{name}")  # its own: what another test left there would end it at once
     lambda_ = cloud.client("lambda")
     lambda_.put_function_event_invoke_config(FunctionName=name, **settings)
     lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
