@@ -35,11 +35,14 @@ def write_section(heading: str, body: str, document: Path = DOCUMENT) -> None:
 
 
 def commit() -> str:
-    """The commit that was measured, with a mark when the files differ from it."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return described.stdout.strip()
+    """The commit that was measured, with a mark when other files than the document differ from it."""
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    others = ("--", ".", f":!{DOCUMENT.relative_to(ROOT)}")
+    return f"{commit}-dirty" if _git("status", "--porcelain", *others) else commit
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
