@@ -77,6 +77,7 @@ class Company(Deployed):
         return {
             "execution": described["status"],
             "error": described.get("error", ""),
+            "tries that failed": self.failed_tries(run),
             "recorded as": record.get("Item", {}).get("status", {}).get("S", ""),
             "day's metrics": len(kept["Items"]),
             "files": self.files(run),
@@ -84,6 +85,16 @@ class Company(Deployed):
             "told": self.told_of(run.dataset),
             "published": self.published_of(run.dataset),
         }
+
+    def failed_tries(self, run: Run) -> list[str]:
+        """The errors that Tasks were tried again or given up for: what one function could not do, another may have mended."""
+        if not self.has_run(run):
+            return []
+        pages = self.twin.client("stepfunctions").get_paginator("get_execution_history")
+        arn = self.execution(run)["executionArn"]
+        events = [event for page in pages.paginate(executionArn=arn) for event in page["events"]]
+        details = [detail for event in events for detail in event.values() if isinstance(detail, dict)]
+        return sorted({detail["error"] for detail in details if "error" in detail})
 
     def has_run(self, run: Run) -> bool:
         try:
@@ -357,12 +368,14 @@ REHEARSALS = (
 def settled(
     look: Callable[[], Facts], *, wanted: Facts | None = None, quiet: float = 5.0, limit: float = 90.0
 ) -> Facts:
-    """The facts once they are as wanted, or, where nothing is wanted, once they have not changed for `quiet` seconds."""
+    """The facts once they are as wanted, or once they have not changed for `quiet` seconds and nothing is to come.
+
+    Where something is wanted that is twice as long: what one function could not do another may mend a little later.
+    """
     end, since, facts = time.monotonic() + limit, time.monotonic(), look()
-    while time.monotonic() < end:
-        if facts == wanted:
-            break
-        if wanted is None and time.monotonic() - since > quiet and not under_way(facts):
+    patience = quiet if wanted is None else 2 * quiet
+    while time.monotonic() < end and facts != wanted:
+        if time.monotonic() - since > patience and not under_way(facts):
             break
         time.sleep(0.2)
         now = look()
