@@ -17,7 +17,8 @@ install = $(UV) pip install --quiet --target "$(1)" --python-version $(RUNTIME) 
 	--only-binary :all: --no-deps --require-hashes --requirement requirements.txt
 
 # $(call compile,TARGET): .pyc files that the runtime takes without looking at times, which a zip file rounds. Only a Python of the
-# runtime's own version can write them; where uv finds and gets none, the runtime compiles at every cold start instead.
-compile = rm -rf "$(1)/bin" "$(1)/.lock"; if $(UV) python find --quiet $(RUNTIME) >/dev/null 2>&1 || $(UV) python install --quiet $(RUNTIME) 2>/dev/null; \
+# runtime's own version can write them; where uv finds and gets none, the runtime compiles at every cold start instead. Without a way to
+# the Internet each part of the build learns that anew, so it must not take long.
+compile = rm -rf "$(1)/bin" "$(1)/.lock"; if $(UV) python find --quiet $(RUNTIME) >/dev/null 2>&1 || UV_HTTP_RETRIES=1 $(UV) python install --quiet $(RUNTIME) 2>/dev/null; \
 	then $(UV) run --quiet --no-project --python $(RUNTIME) python -m compileall -q --invalidation-mode unchecked-hash "$(1)"; \
 	else echo "no Python $(RUNTIME) here: built without .pyc, cold starts take longer" >&2; fi
