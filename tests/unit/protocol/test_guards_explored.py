@@ -17,6 +17,7 @@ ONLY_SCRIPTED = frozenset(
         "a submission is claimed",
         "hours are reserved",  # the sum in the table stays right: what breaks is the bill
         "the sweep of slots",
+        "unused hours are given back",  # chance came upon it at times, and at times not in 8,000 histories
     }
 )
 """Guards against what takes one call of many, and then so much time: chance did not come upon it, the histories in test_guards*.py do."""
