@@ -80,7 +80,6 @@ class BlockReader:
         self._encoding = encoding
         self._width = len(header.columns)
         self._names = [name if name is not None else f"\0{index}" for index, name in enumerate(header.columns)]
-        self._wanted = [index for index, name in enumerate(header.columns) if name is not None]
         self._rules = rules(contract)
         self._judges = {field.name: Judge(field) for field in contract.fields}
         self._schema = pl.Schema({field.name: dtype(field) for field in contract.fields})
@@ -126,14 +125,14 @@ class BlockReader:
     def _parse(self, text: bytes, height: int, types: dict[str, pl.DataType]) -> pl.DataFrame | None:
         """Regular records through polars' CSV parser, as text but for some `types`.
 
-        None when it does not find the records that are there.
+        None when it does not find the records that are there. All columns are parsed, those besides the contract's too: asked for some
+        of them, the parser passes over a record that has too many.
         """
         schema = {name: types.get(name, pl.String()) for name in self._names}
         try:
             frame = pl.read_csv(
                 text,
                 schema=schema,
-                columns=self._wanted,
                 has_header=False,
                 separator=self._grammar.delimiter.decode(),
                 quote_char=self._grammar.quote.decode() if self._grammar.quote else None,

@@ -89,11 +89,12 @@ def run(
 
 
 def expect(data: bytes, contract: Contract, header: int, offset: int = 0) -> Expected:
-    """What the strict reader and the law say of UTF-8 text whose header takes the first `header` bytes, one line.
+    """What the strict reader and the law say of UTF-8 text whose header takes the first `header` bytes, one line of plain names.
 
     `offset` is added to every offset: the bytes before the text.
     """
     dialect = contract.dialect
+    names = data[:header].decode("utf-8-sig").strip().split(dialect.delimiter)
     marks = Marks(
         dialect.delimiter.encode(),
         dialect.quote.encode() if dialect.quote else None,
@@ -108,7 +109,7 @@ def expect(data: bytes, contract: Contract, header: int, offset: int = 0) -> Exp
         if read.comment:
             comments += 1
             continue
-        values, reasons = _judge(read, contract)
+        values, reasons = _judge(read, contract, names)
         if reasons:
             number = len(clean) + len(rejected) + 1
             rejected.append(Row(number, read.line, read.offset, read.raw, reasons))
@@ -117,13 +118,13 @@ def expect(data: bytes, contract: Contract, header: int, offset: int = 0) -> Exp
     return Expected(plain(clean), rejected, comments)
 
 
-def _judge(read: Read, contract: Contract) -> tuple[list[Any], list[Reason]]:
+def _judge(read: Read, contract: Contract, names: list[str]) -> tuple[list[Any], list[Reason]]:
     if read.cells is None:
         return [], [(str(read.code), None, None)]
     reasons: list[Reason] = []
     if not read.raw.strip(b"\r\n"):
         reasons.append(("blankRow", None, None))
-    elif len(read.cells) != len(contract.fields):
+    elif len(read.cells) != len(names):
         reasons.append(("fieldCount", None, str(len(read.cells))))
     if b"\0" in read.raw:
         reasons.append(("nul", None, None))
@@ -132,7 +133,9 @@ def _judge(read: Read, contract: Contract) -> tuple[list[Any], list[Reason]]:
     if reasons:
         return [], reasons
     values = []
-    for field, cell in zip(contract.fields, read.cells, strict=True):
+    cells = dict(zip(names, read.cells, strict=True))
+    for field in contract.fields:
+        cell = cells[field.name]
         verdict = judge(field, cell.decode())
         values.append(verdict.value)
         reasons += [(code, field.name, cell.decode()) for code in verdict.broken]

@@ -28,6 +28,7 @@ FIELDS = (
 HEADER = b"id,at,qty,price,status,ok,day,note\n"
 GOOD = b"U1,2026-01-02T03:04:05Z,5,7.5,active,true,2020-02-29,note"
 PLAIN = contract_of(*FIELDS)
+NARROW = contract_of(*FIELDS[:2], *FIELDS[3:-1])  # the file has a column more in the middle, and one at the end
 
 
 def note(cell: bytes) -> bytes:
@@ -119,6 +120,15 @@ def test_each_case_is_read_as_the_strict_reader_reads_it(tmp_path: Path, name: s
         check(found, data, PLAIN)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_columns_that_the_contract_does_not_know_are_held_to_the_grammar_too(tmp_path: Path, name: str) -> None:
+    data = HEADER + AROUND[1] + CASES[name]
+
+    found = run(tmp_path, data, NARROW)
+
+    check(found, data, NARROW)
+
+
 def check(found, data: bytes, contract: Contract, header: int = len(HEADER), offset: int = 0) -> None:  # type: ignore[no-untyped-def]
     wanted = expect(data, contract, header, offset)
     assert found.rejected == wanted.rejected
@@ -185,6 +195,7 @@ CONTRACTS = {
     "no doubled quotes": contract_of(*FIELDS, dialect={"doubleQuote": False}),
     "numbers that are missing": contract_of(*FIELDS, missingValues=["", "5", "7.5"]),
     "nothing is missing": contract_of(*FIELDS, missingValues=[]),
+    "columns besides": NARROW,
     "apostrophes": contract_of(*FIELDS, dialect={"quoteChar": "'"}),
 }
 PIECES = [
