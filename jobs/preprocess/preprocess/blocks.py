@@ -12,23 +12,28 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from preprocess.columns import Reading, choose_reader, dtype
+from preprocess.columns import choose_reader, dtype, read_columns
 from preprocess.cutting import Block, cut_records
 from preprocess.decoding import original
 from preprocess.exact import Judge
-from preprocess.records import COMMENT, ODD, REGULAR, Records, find_records
-from preprocess.rejected import Reason, RejectedRows
+from preprocess.records import COMMENT, ODD, REGULAR, Records, find_records, mark_malformed, totals_agree
+from preprocess.rejected import Blame, Reason, RejectedRows
+from preprocess.spellings import Coded
 from preprocess.uniqueness import RECORD, key_columns, rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
+    from preprocess.columns import Reading
     from preprocess.cutting import Positions
     from preprocess.grammar import Grammar
     from preprocess.header import Header
     from preprocess.uniqueness import Rule
     from spotline.contracts import Contract
-    from spotline.contracts.cells import Judgement
+
+    Column = pl.Series | Coded
 
 
 @dataclass(frozen=True)
@@ -48,18 +53,24 @@ class Outcome:
 
 
 class Judged(NamedTuple):
-    """A block's outcome, its clean rows in order, and for each rule of uniqueness its keys (see `uniqueness.Keys.add`)."""
+    """What a block has come to.
+
+    Attributes
+    ----------
+    outcome
+        What became of its records.
+    rows
+        The clean rows, in order.
+    coded
+        Those columns of them that have few values, once more.
+    keys
+        For each rule of uniqueness, the block's keys (see `uniqueness.Keys.add`).
+    """
 
     outcome: Outcome
     rows: pl.DataFrame
+    coded: dict[str, Coded]
     keys: list[pl.DataFrame]
-
-
-class _Quick(NamedTuple):
-    """What the quick readers make of a block: which records are regular, and each column of them."""
-
-    regular: Positions
-    columns: dict[str, Reading]
 
 
 class BlockReader:
@@ -83,6 +94,7 @@ class BlockReader:
         self._rules = rules(contract)
         self._judges = {field.name: Judge(field) for field in contract.fields}
         self._schema = pl.Schema({field.name: dtype(field) for field in contract.fields})
+        self._suspicious = False  # the block before held malformed records
         self._sample = self._sampled(sample)
         self._readers = [choose_reader(judge.field, judge, self._sample[name]) for name, judge in self._judges.items()]
 
@@ -95,132 +107,161 @@ class BlockReader:
 
         `duplicates` are the records, by their number in it, that repeat a key; None while that is not known, and the keys are wanted.
         """
-        records = find_records(block, self._grammar, self._width)
-        quick = self._read_quickly(records)
-        if quick is None:
-            records = find_records(block, self._grammar, self._width, thorough=True)
-            quick = self._read_quickly(records)
-        if quick is None:
-            records.states[records.states == REGULAR] = ODD
-            quick = self._read_quickly(records)
-        if quick is None:
-            raise AssertionError("no record is regular, and polars does not read them")
-        return self._settle(block, records, quick, duplicates)
+        records, cells = self._split(block)
+        readings = read_columns(self._readers, cells)
+        return self._settle(block, records, cells, readings, duplicates)
 
-    def _read_quickly(self, records: Records) -> _Quick | None:
-        """What the quick readers make of the regular records; None when polars balks."""
-        regular = np.flatnonzero(records.states == REGULAR)
-        if not len(regular):
-            nothing = pl.Series(dtype=pl.Boolean)
-            return _Quick(
-                regular, {name: Reading(pl.Series(dtype=kind), nothing) for name, kind in self._schema.items()}
-            )
-        types = {reader.field.name: reader.read_as() for reader in self._readers}
-        frame = self._parse(records.join(regular), len(regular), types)
-        if frame is None:
-            return None
-        readings = {name: reader.read(frame[name]) for name, reader in zip(self._schema, self._readers, strict=True)}
-        return _Quick(regular, readings)
+    def _split(self, block: Block) -> tuple[Records, pl.DataFrame]:
+        """Find a block's records, and split the regular ones into raw cells.
 
-    def _parse(self, text: bytes, height: int, types: dict[str, pl.DataType]) -> pl.DataFrame | None:
-        """Regular records through polars' CSV parser, as text but for some `types`.
-
-        None when it does not find the records that are there. All columns are parsed, those besides the contract's too: asked for some
-        of them, the parser passes over a record that has too many.
+        Records are looked at one by one only when there is a sign of malformed ones, or there were some in the block before.
         """
-        schema = {name: types.get(name, pl.String()) for name in self._names}
+        records = find_records(block, self._grammar)
+        cells = None
+        if not self._suspicious and not (records.states == ODD).any():
+            cells = self._parse(records)
+            if cells is not None and not self._is_whole(block, records, cells):
+                cells = None
+        if cells is None:
+            self._suspicious = mark_malformed(records, block, self._grammar, self._width)
+            cells = self._parse(records)
+        if cells is None:
+            records.states[records.states == REGULAR] = ODD
+            cells = self._parse(records)
+        if cells is None:
+            raise AssertionError("no record is regular, and polars does not read them")
+        return records, cells
+
+    def _is_whole(self, block: Block, records: Records, cells: pl.DataFrame) -> bool:
+        """Whether each of these records, which the parser found to have no more cells than there are columns, has as many.
+
+        The parser fills up a record that has less with empty cells.
+        """
+        if self._width == 1 or b"\0" in records.text:
+            return False
+        last = cells[self._names[-1]]
+        return not (last == "").any() or totals_agree(records, block, self._grammar, self._width)
+
+    def _parse(self, records: Records) -> pl.DataFrame | None:
+        """The cells of regular records by polars' CSV parser.
+
+        None when it does not find the records that are there, or one of them is not UTF-8 or has more cells than there are columns. All
+        columns are parsed, those besides the contract's too: asked for some of them, the parser passes over such a record.
+        """
+        regular = np.flatnonzero(records.states == REGULAR)
+        schema = dict.fromkeys(self._names, pl.String)
+        if not len(regular):
+            return pl.DataFrame(schema=schema)
         try:
-            frame = pl.read_csv(
-                text,
+            cells = pl.read_csv(
+                records.join(regular),
                 schema=schema,
                 has_header=False,
                 separator=self._grammar.delimiter.decode(),
                 quote_char=self._grammar.quote.decode() if self._grammar.quote else None,
                 empty_string_is_null=False,
-                ignore_errors=True,
                 extra_columns="raise",
             )
         except pl.exceptions.PolarsError:
             return None
-        return frame if frame.height == height else None
+        return cells if cells.height == len(regular) else None
 
     def _settle(
         self,
         block: Block,
         records: Records,
-        quick: _Quick,
+        cells: pl.DataFrame,
+        readings: dict[str, Reading],
         duplicates: Sequence[tuple[int, Rule]] | None,
     ) -> Judged:
         """Put the quick values, the law's and the rejects together."""
-        rejected = _Rejects()
-        at, rows = quick.regular, self._judge_doubtful(records, quick, rejected)
+        blame = Blame()
+        at = np.flatnonzero(records.states == REGULAR)
+        columns = self._judge_doubtful(at, cells, readings, blame)
         odd = np.flatnonzero(records.states == ODD)
         if len(odd):
             order = np.argsort(np.concatenate([at, odd]))
             at = np.concatenate([at, odd])[order]
-            rows = pl.concat([rows, self._judge_odd(records, odd, rejected)], rechunk=True)[order]
+            columns = self._join(columns, self._judge_odd(records, odd, blame), order)
         numbers = np.cumsum(records.states != COMMENT) - 1
         keys = []
         if duplicates is not None:
-            self._reject_duplicates(records, duplicates, rejected)
+            self._reject_duplicates(records, duplicates, blame)
         else:
-            keys = [self._keys(rule, rows, numbers[at]) for rule in self._rules]
-        if rejected.reasons:
-            keep = np.ones(len(records.ends), bool)
-            keep[list(rejected.reasons)] = False
-            rows = rows.filter(keep[at])
-        rejected.reasons.update(records.reasons)
+            keys = [self._keys(rule, columns, numbers[at]) for rule in self._rules]
+        keep = np.ones(len(records.ends), bool)
+        keep[blame.records()] = False
+        rows, coded = self._rows(columns, keep[at])
+        for record, reasons in records.reasons.items():
+            for reason in reasons:
+                blame.add(record, reason)
         comments = int(np.count_nonzero(records.states == COMMENT))
         size = len(block.text) if self._encoding == "utf-8" else len(original(block.text, self._encoding))
         count = len(records.ends) - comments
-        listed = self._rejected(block, records, numbers, rejected)
-        return Judged(Outcome(block.number, count, comments, records.lines, size, rows.height, listed), rows, keys)
+        rejected = self._rejected(block, records, numbers, blame)
+        outcome = Outcome(block.number, count, comments, records.lines, size, rows.height, rejected)
+        return Judged(outcome, rows, coded, keys)
 
-    def _judge_doubtful(self, records: Records, quick: _Quick, rejected: _Rejects) -> pl.DataFrame:
+    def _judge_doubtful(
+        self, regular: Positions, cells: pl.DataFrame, readings: dict[str, Reading], blame: Blame
+    ) -> dict[str, Column]:
         """The values of regular records; the law judges the doubtful cells."""
-        doubtful = {name: np.flatnonzero(~column.certain.to_numpy()) for name, column in quick.columns.items()}
-        marked = np.zeros(len(quick.regular), bool)
-        for cells in doubtful.values():
-            marked[cells] = True
-        some = np.flatnonzero(marked)
-        texts = self._parse(records.join(quick.regular[some]), len(some), {}) if len(some) else None
-        if texts is None:
-            texts = self._strings([self._grammar.split(records.record(row)) for row in quick.regular[some].tolist()])
-        for name, cells in doubtful.items():
-            if len(cells):
-                column = texts[name].gather(np.searchsorted(some, cells)).to_list()
-                verdicts = self._judges[name].judge(column)
-                rejected.collect(quick.regular[cells].tolist(), name, column, verdicts)
-                found = pl.Series(name, [verdict.value for verdict in verdicts], dtype=self._schema[name])
-                quick.columns[name].values.scatter(cells, found)
-        return pl.DataFrame([column.values.alias(name) for name, column in quick.columns.items()])
+        columns: dict[str, Column] = {}
+        for name, (values, doubtful) in readings.items():
+            columns[name] = values
+            if len(doubtful):
+                texts = cells[name].gather(doubtful).to_list()
+                verdicts = self._judges[name].judge(texts)
+                blame.collect(regular[doubtful].tolist(), name, texts, verdicts)
+                found = [verdict.value for verdict in verdicts]
+                if isinstance(values, Coded):
+                    columns[name] = values.put(doubtful, found)
+                else:
+                    columns[name] = values.scatter(doubtful, pl.Series(name, found, dtype=self._schema[name]))
+        return columns
 
-    def _judge_odd(self, records: Records, odd: Positions, rejected: _Rejects) -> pl.DataFrame:
+    def _judge_odd(self, records: Records, odd: Positions, blame: Blame) -> dict[str, pl.Series]:
         """The values of records that only the grammar can split; the law judges each cell."""
         texts = self._strings([self._grammar.split(records.record(row)) for row in odd.tolist()])
-        columns = []
-        for name in self._schema.names():
+        columns = {}
+        for name, kind in self._schema.items():
             column = texts[name].to_list()
             verdicts = self._judges[name].judge(column)
-            rejected.collect(odd.tolist(), name, column, verdicts)
-            columns.append(pl.Series(name, [verdict.value for verdict in verdicts], dtype=self._schema[name]))
-        return pl.DataFrame(columns)
+            blame.collect(odd.tolist(), name, column, verdicts)
+            columns[name] = pl.Series(name, [verdict.value for verdict in verdicts], dtype=kind)
+        return columns
 
-    def _keys(self, rule: Rule, rows: pl.DataFrame, numbers: Positions) -> pl.DataFrame:
+    def _join(self, columns: dict[str, Column], more: dict[str, pl.Series], order: Positions) -> dict[str, Column]:
+        """Columns with more values behind theirs, in another order."""
+        return {
+            name: pl.concat([_series(name, column), more[name]], rechunk=True).gather(order)
+            for name, column in columns.items()
+        }
+
+    def _rows(self, columns: dict[str, Column], keep: npt.NDArray[np.bool_]) -> tuple[pl.DataFrame, dict[str, Coded]]:
+        """The rows to keep, and the columns among them that have few values."""
+        coded = {name: column.keep(keep) for name, column in columns.items() if isinstance(column, Coded)}
+        others = [column.alias(name) for name, column in columns.items() if isinstance(column, pl.Series)]
+        rows = pl.DataFrame(others).filter(keep) if others else pl.DataFrame()
+        rows = rows.with_columns(_series(name, column) for name, column in coded.items())
+        return rows.select(self._schema.names()), coded
+
+    def _keys(self, rule: Rule, columns: dict[str, Column], numbers: Positions) -> pl.DataFrame:
         """The keys of a block's records, wherever the columns of the key could be read."""
+        rows = pl.DataFrame([_series(name, columns[name]) for name in rule.fields])
         return rows.select(key_columns(rule)).with_columns(pl.Series(RECORD, numbers, dtype=pl.UInt32)).drop_nulls()
 
-    def _reject_duplicates(self, records: Records, duplicates: Sequence[tuple[int, Rule]], rejected: _Rejects) -> None:
+    def _reject_duplicates(self, records: Records, duplicates: Sequence[tuple[int, Rule]], blame: Blame) -> None:
         indices = np.flatnonzero(records.states != COMMENT)
         place = {name: index for index, name in enumerate(self._names)}
         for number, rule in duplicates:
             index = int(indices[number])
             cells = self._grammar.split(records.record(index))
             value = ", ".join(cells[place[name]].decode() for name in rule.fields)
-            rejected.reasons.setdefault(index, []).append(Reason(rule.code, rule.name, value))
+            blame.add(index, Reason(rule.code, rule.name, value))
 
-    def _rejected(self, block: Block, records: Records, numbers: Positions, rejected: _Rejects) -> RejectedRows:
-        rows = np.array(sorted(rejected.reasons), np.int64)
+    def _rejected(self, block: Block, records: Records, numbers: Positions, blame: Blame) -> RejectedRows:
+        rows = blame.records()
         starts, ends = records.starts[rows].tolist(), records.ends[rows].tolist()
         raws = [original(block.text[start:end], self._encoding) for start, end in zip(starts, ends, strict=True)]
         offsets = records.starts[rows]
@@ -228,19 +269,13 @@ class BlockReader:
             gaps = (block.text[begin:end] for begin, end in zip([0, *starts], starts, strict=False))
             offsets = np.cumsum([len(original(gap, self._encoding)) for gap in gaps], dtype=np.int64)
         lines = records.lines_before(records.starts[rows])
-        return RejectedRows(numbers[rows], lines, offsets, raws, [rejected.reasons[row] for row in rows.tolist()])
+        return RejectedRows(numbers[rows], lines, offsets, raws, blame.reasons())
 
     def _sampled(self, text: bytes) -> pl.DataFrame:
         """The regular records at the beginning of the data, as raw cells."""
-        end, cuts, quotes, escaped = cut_records(text, False, self._grammar)
-        block = Block(0, 0, text[:end], tuple(cuts), quotes, escaped)
-        for thorough in (False, True):
-            records = find_records(block, self._grammar, self._width, thorough=thorough)
-            regular = np.flatnonzero(records.states == REGULAR)
-            frame = self._parse(records.join(regular), len(regular), {}) if len(regular) else None
-            if frame is not None:
-                return frame.select(self._schema.names())
-        return self._strings([])
+        marks = cut_records(text, False, self._grammar)
+        _, cells = self._split(Block(0, 0, text[: marks.end], marks))
+        return cells.select(self._schema.names())
 
     def _strings(self, rows: Sequence[Sequence[bytes]]) -> pl.DataFrame:
         """Raw cells as text, the contract's columns only."""
@@ -254,14 +289,5 @@ class BlockReader:
         ).select(self._schema.names())
 
 
-class _Rejects:
-    """The reasons against the records of a block, by the record's index."""
-
-    def __init__(self) -> None:
-        self.reasons: dict[int, list[Reason]] = {}
-
-    def collect(self, rows: list[int], name: str, cells: list[str], verdicts: list[Judgement]) -> None:
-        """Note what the law says against cells of one field."""
-        for row, cell, verdict in zip(rows, cells, verdicts, strict=True):
-            if verdict.broken:
-                self.reasons.setdefault(row, []).extend([Reason(code, name, cell) for code in verdict.broken])
+def _series(name: str, column: Column) -> pl.Series:
+    return (column.series() if isinstance(column, Coded) else column).alias(name)

@@ -8,8 +8,8 @@ the outcome is that of `grammar.Grammar` reading record by record; blocks with e
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +27,10 @@ Positions = npt.NDArray[np.int64]
 NEWLINE = 0x0A
 RETURN = 0x0D
 
-_WINDOW = 1 << 18  # small enough for temporaries to stay in the processor's cache
+_WINDOW = 1 << 22  # large enough for threads not to wait for each other all the time
 _NONE: Positions = np.zeros(0, np.int64)
+
+Integer = TypeVar("Integer", bound=np.signedinteger[Any])
 
 
 class Cut(NamedTuple):
@@ -40,20 +42,44 @@ class Cut(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Marks:
+    """What structures the whole records at the beginning of a text, by position.
+
+    Attributes
+    ----------
+    end
+        Where the last of them ends.
+    cuts
+        The pieces that are no well-formed records, in order.
+    quotes
+        The quotes that are in no cut, opening and closing in turn; a doubled quote within a field closes and opens.
+    lines
+        The line ends: each LF, and each CR that no LF follows.
+    breaks
+        Those of them that no quotes enclose.
+    escaped
+        Those that an escape makes an ordinary character.
+    """
+
+    end: int
+    cuts: tuple[Cut, ...]
+    quotes: Positions
+    lines: Positions
+    breaks: Positions
+    escaped: Positions
+
+
+@dataclass(frozen=True)
 class Block:
     """Whole records, in order.
 
-    `text` joins up with its neighbours'; `offset` is where it begins in the UTF-8 text. `quotes` are the positions of the quotes
-    that are in no cut, opening and closing in turn (a doubled quote within a field closes and opens); `escaped` are those of the
-    line ends that an escape makes an ordinary character.
+    `text` joins up with its neighbours'; `offset` is where it begins in the UTF-8 text, and `marks` are what was found in it.
     """
 
     number: int
     offset: int
     text: bytes
-    cuts: tuple[Cut, ...] = ()
-    quotes: Positions = field(default_factory=lambda: _NONE)
-    escaped: Positions = field(default_factory=lambda: _NONE)
+    marks: Marks
 
 
 class Cutter:
@@ -85,11 +111,10 @@ class Cutter:
                 tail += chunk
                 del chunk
             buffer = tail if len(tail) <= want else tail[:want]
-            end, cuts, quotes, escaped = cut_records(buffer, at_end and len(buffer) == len(tail), self._grammar)
+            marks = cut_records(buffer, at_end and len(buffer) == len(tail), self._grammar)
+            end = marks.end
             if end:
-                yield Block(
-                    number, offset, buffer if end == len(buffer) else buffer[:end], tuple(cuts), quotes, escaped
-                )
+                yield Block(number, offset, buffer if end == len(buffer) else buffer[:end], marks)
                 number, offset, want = number + 1, offset + end, self._block_bytes
             elif tail:
                 if want > 2 * MAX_RECORD_BYTES:
@@ -107,16 +132,7 @@ def equal_blocks(size: int, most: int) -> int:
     return min(most, -(-size // -(-size // most)) + most // 256)  # each ends up to a record before
 
 
-class Proof(NamedTuple):
-    """The whole records of a buffer: up to `end`, without the `cuts`; `quotes` and `escaped` as in `Block`."""
-
-    end: int
-    cuts: list[Cut]
-    quotes: Positions
-    escaped: Positions = _NONE
-
-
-def cut_records(buffer: bytes, at_end: bool, grammar: Grammar) -> Proof:
+def cut_records(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:
     """Find where the last whole record of `buffer` ends, and which lines of it are malformed.
 
     `buffer` begins with a record; `at_end` says that nothing follows it, so that its last record needs no line end.
@@ -142,9 +158,15 @@ def newlines_only(buffer: bytes, at_end: bool = True) -> bytes:
     return changed.tobytes()
 
 
-def find(array: npt.NDArray[np.uint8], byte: int, test: np.ufunc = np.equal) -> Positions:
-    """The positions of a byte, or of those that pass another `test` against it."""
-    parts = [np.flatnonzero(test(array[at : at + _WINDOW], byte)) + at for at in range(0, len(array), _WINDOW)]
+def find(array: npt.NDArray[np.uint8], byte: int, other: int | None = None, test: np.ufunc = np.equal) -> Positions:
+    """The positions of a byte (and of another one), or of those that pass another `test` against it."""
+    parts = []
+    for at in range(0, len(array), _WINDOW):
+        window = array[at : at + _WINDOW]
+        found = test(window, byte)
+        if other is not None:
+            found |= test(window, other)
+        parts.append(np.flatnonzero(found) + at)
     return np.concatenate(parts) if parts else _NONE
 
 
@@ -153,8 +175,22 @@ def count(array: npt.NDArray[np.uint8], byte: int, test: np.ufunc = np.equal) ->
     return sum(int(np.count_nonzero(test(array[at : at + _WINDOW], byte))) for at in range(0, len(array), _WINDOW))
 
 
-def _prove(buffer: bytes, at_end: bool, grammar: Grammar) -> Proof:
-    quotes = find(np.frombuffer(buffer, np.uint8), grammar.quote[0]) if grammar.quote else _NONE
+def _prove(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:
+    array = np.frombuffer(buffer, np.uint8)
+    marks = find(array, NEWLINE, grammar.quote[0] if grammar.quote else None)
+    quoting = array[marks] != NEWLINE
+    quotes = marks[quoting]
+
+    def proved(end: int) -> Marks:
+        size = int(np.searchsorted(marks, end))
+        here, is_quote = marks[:size], quoting[:size]
+        lines = here[~is_quote]
+        if cuts:
+            rest = _without(here[is_quote], cuts)
+            return Marks(end, tuple(cuts), rest, lines, outside(lines, rest), _NONE)
+        within = np.cumsum(is_quote, dtype=np.uint8) & 1  # wraps around at 256, which is even
+        return Marks(end, (), here[is_quote], lines, here[(within | is_quote) == 0], _NONE)
+
     wrong = _misplaced(buffer, quotes, grammar) if len(quotes) else (_NONE, _NONE)
     cuts: list[Cut] = []
     start = first = 0  # the proof goes on at this position, where the next quote, if any, is this one
@@ -175,15 +211,14 @@ def _prove(buffer: bytes, at_end: bool, grammar: Grammar) -> Proof:
         line = _last_newline(buffer, quotes, first, opening, start, int(quotes[opening])) + 1
         stop = buffer.find(b"\n", line) + 1 or (len(buffer) if at_end else 0)
         if not stop:
-            return Proof(line, cuts, _without(quotes[: bisect_left(quotes, line)], cuts))
+            return proved(line)
         cuts.append(Cut(line, stop, code))
         start, first = stop, int(np.searchsorted(quotes, stop))
     if at_end:
-        return Proof(len(buffer), cuts, _without(quotes, cuts))
+        return proved(len(buffer))
     paired = len(quotes) - ((len(quotes) - first) & 1)
     limit = int(quotes[paired]) if paired < len(quotes) else len(buffer)
-    end = _last_newline(buffer, quotes, first, paired, start, limit) + 1
-    return Proof(end, cuts, _without(quotes[: bisect_left(quotes, end)], cuts))
+    return proved(_last_newline(buffer, quotes, first, paired, start, limit) + 1)
 
 
 def _misplaced(buffer: bytes, quotes: Positions, grammar: Grammar) -> tuple[Positions, Positions]:
@@ -241,7 +276,23 @@ def _has_comment(buffer: bytes, comment: bytes) -> bool:
     return buffer.startswith(comment) or b"\n" + comment in buffer or b"\r" + comment in buffer
 
 
-def _walk(buffer: bytes, at_end: bool, grammar: Grammar) -> Proof:
+def outside(positions: Positions, quotes: Positions) -> Positions:
+    """Those positions that no pair of quotes encloses."""
+    if not len(quotes):
+        return positions
+    at = np.searchsorted(positions, quotes)
+    first, counts = at[0::2], at[1::2] - at[0::2]
+    some = np.flatnonzero(counts)
+    return np.delete(positions, ranges(first[some], counts[some])) if len(some) else positions
+
+
+def ranges(starts: npt.NDArray[Integer], lengths: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
+    """The numbers of several ranges, one range after another."""
+    before = np.cumsum(lengths, dtype=lengths.dtype) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()), dtype=lengths.dtype)
+
+
+def _walk(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:
     """Record by record."""
     cuts: list[Cut] = []
     quotes: list[int] = []
@@ -265,4 +316,6 @@ def _walk(buffer: bytes, at_end: bool, grammar: Grammar) -> Proof:
             quotes += [at + position for position in grammar.quotes(record)]
             escaped += [at + position for position in grammar.escaped_line_ends(record)]
         at = found.end
-    return Proof(at, cuts, np.array(quotes, np.int64), np.array(escaped, np.int64))
+    pairs = np.array(quotes, np.int64)
+    lines = find(np.frombuffer(newlines_only(buffer[:at]), np.uint8), NEWLINE)
+    return Marks(at, tuple(cuts), pairs, lines, outside(lines, pairs), np.array(escaped, np.int64))

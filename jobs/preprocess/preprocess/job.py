@@ -201,10 +201,10 @@ class Job:
         """The blocks' outcomes in order, judged by threads: polars, Arrow and NumPy leave the interpreter's lock alone."""
 
         def work(block: Block) -> _Written:
-            outcome, rows, found = reader.read(block, duplicates.of(block.number) if duplicates else None)
+            outcome, rows, coded, found = reader.read(block, duplicates.of(block.number) if duplicates else None)
             if keys is not None:
                 keys.add(block.number, found)
-            summary = statistics.summarise(rows)
+            summary = statistics.summarise(rows, coded)
             written = []
             for shard, body in shards.encode(block.number, rows):
                 self._output.write(shard.path, body)

@@ -68,32 +68,26 @@ def layout_of(pattern: str) -> Layout | None:
     return Layout(width, marks, numbers)
 
 
-def read_moments(kind: FieldType, layout: Layout, texts: pl.Series) -> tuple[pl.Series, pl.Series]:
+def written(layout: Layout, texts: pl.Expr) -> pl.Expr:
+    """The bytes of each text, the layout's number of them: those of another length become no moment."""
+    fitting = pl.when(texts.str.len_bytes() == layout.width).then(texts).otherwise(pl.lit("\0" * layout.width))
+    return fitting.cast(pl.Binary).bin.reinterpret(dtype=pl.Array(pl.UInt8, layout.width), endianness="little")
+
+
+def read_moments(kind: FieldType, layout: Layout, cells: pl.Series) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
     """Moments (dates, times, or datetimes without a zone), and where a text is one; elsewhere the moment means nothing.
 
-    Seconds end at 59, and years begin with 1.
+    The cells are `written`. Seconds end at 59, and years begin with 1.
     """
-    fits = texts.str.len_bytes() == layout.width
-    if fits.all():
-        days, seconds, valid = _decode(layout, texts)
-    else:
-        places = np.flatnonzero(fits.to_numpy())
-        some_days, some_seconds, some_valid = _decode(layout, texts.filter(fits))
-        days, seconds, valid = (
-            np.zeros(len(texts), np.int32),
-            np.zeros(len(texts), np.int32),
-            np.zeros(len(texts), bool),
-        )
-        days[places], seconds[places], valid[places] = some_days, some_seconds, some_valid
-    return _moments(kind, texts.name, days, seconds), pl.Series(texts.name, valid)
+    days, seconds, valid = _decode(layout, cells)
+    return _moments(kind, cells.name, days, seconds), valid
 
 
-def _decode(layout: Layout, texts: pl.Series) -> tuple[Numbers, Numbers, npt.NDArray[np.bool_]]:
-    """Days since 1970, seconds of the day, and where both are true; zero elsewhere. Each text has the layout's width."""
-    cells = texts.cast(pl.Binary).bin.reinterpret(dtype=pl.Array(pl.UInt8, layout.width), endianness="little")
-    places = np.ascontiguousarray(cells.to_numpy().reshape(len(texts), layout.width).T)
+def _decode(layout: Layout, cells: pl.Series) -> tuple[Numbers, Numbers, npt.NDArray[np.bool_]]:
+    """Days since 1970, seconds of the day, and where both are true; zero elsewhere."""
+    places = np.ascontiguousarray(cells.to_numpy().reshape(len(cells), layout.width).T)
     digits = places - np.uint8(ord("0"))  # wraps around: what is no digit is greater than nine
-    valid = np.ones(len(texts), bool)
+    valid = np.ones(len(cells), bool)
     for place, mark in layout.marks.items():
         valid &= places[place] == mark
     parts: dict[str, Digits | int] = dict(_UNWRITTEN)

@@ -35,21 +35,23 @@ class Tally:
 
     def add_reasons(self, rejected: RejectedRows, line: int) -> None:
         """Count why rows were rejected; `line` is the number of the block's first line."""
-        found = Counter(reason[:2] for reasons in rejected.reasons for reason in reasons)
+        reasons = rejected.reasons
+        found = Counter(zip(reasons.codes, reasons.fields, strict=True))
         self.reasons.update(found)
         wanted = {key for key in found if len(self.examples.get(key, ())) < _EXAMPLES}
-        for index, reasons in enumerate(rejected.reasons):
+        for row, code, field_name, value in zip(
+            reasons.rows, reasons.codes, reasons.fields, reasons.values, strict=True
+        ):
             if not wanted:
                 break
-            for reason in reasons:
-                key = reason[:2]
-                if key in wanted:
-                    example = {"record": self.rows_read + int(rejected.records[index]) + 1}
-                    example["line"] = line + int(rejected.lines[index])
-                    examples = self.examples.setdefault(key, [])
-                    examples.append(example | ({} if reason.value is None else {"value": reason.value[:_SHOWN]}))
-                    if len(examples) == _EXAMPLES:
-                        wanted.remove(key)
+            key = (code, field_name)
+            if key in wanted:
+                example = {"record": self.rows_read + int(rejected.records[row]) + 1}
+                example["line"] = line + int(rejected.lines[row])
+                examples = self.examples.setdefault(key, [])
+                examples.append(example | ({} if value is None else {"value": value[:_SHOWN]}))
+                if len(examples) == _EXAMPLES:
+                    wanted.remove(key)
 
 
 def verdict(tally: Tally, tolerance: Tolerance) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import polars as pl
 
 if TYPE_CHECKING:
     from preprocess.cutting import Positions
+    from spotline.contracts.cells import Judgement
 
 # Reasons for a record as a whole, besides the grammar's own; its cells are not judged.
 FIELD_COUNT = "fieldCount"
@@ -37,6 +38,59 @@ class Reason(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Reasons:
+    """Broken rules, in the order of the rows that broke them: for each which row that was, and what a `Reason` holds."""
+
+    rows: Positions
+    codes: list[str]
+    fields: list[str | None]
+    values: list[str | None]
+
+
+class Blame:
+    """The reasons against the records of a block, in the order of the fields."""
+
+    def __init__(self) -> None:
+        self._records: list[int] = []
+        self._codes: list[str] = []
+        self._fields: list[str | None] = []
+        self._values: list[str | None] = []
+
+    def add(self, record: int, reason: Reason) -> None:
+        """Note a reason against a record, by its index."""
+        self._records.append(record)
+        self._codes.append(reason.code)
+        self._fields.append(reason.field)
+        self._values.append(reason.value)
+
+    def collect(self, records: list[int], name: str, cells: list[str], verdicts: list[Judgement]) -> None:
+        """Note what the law says against cells of one field."""
+        for record, cell, verdict in zip(records, cells, verdicts, strict=True):
+            for code in verdict.broken:
+                self._records.append(record)
+                self._codes.append(code)
+                self._values.append(cell)
+        self._fields += [name] * (len(self._codes) - len(self._fields))
+
+    def records(self) -> Positions:
+        """The records that are blamed, in order."""
+        return np.unique(np.array(self._records, np.int64))
+
+    def reasons(self) -> Reasons:
+        """All of it, in the order of the records; rows are the places of their records among those blamed."""
+        records = np.array(self._records, np.int64)
+        order = np.argsort(records, kind="stable")
+        rows = np.unique(records[order], return_inverse=True)[1]
+        places = order.tolist()
+        return Reasons(
+            rows,
+            [self._codes[place] for place in places],
+            [self._fields[place] for place in places],
+            [self._values[place] for place in places],
+        )
+
+
+@dataclass(frozen=True)
 class RejectedRows:
     """The rejected rows of one block, in order; all numbers count from the block's beginning.
 
@@ -46,27 +100,23 @@ class RejectedRows:
     records: Positions
     lines: Positions
     offsets: Positions
-    raws: list[bytes] = field(default_factory=list)
-    reasons: list[list[Reason]] = field(default_factory=list)
+    raws: list[bytes]
+    reasons: Reasons
 
     def __len__(self) -> int:
         return len(self.raws)
 
     def table(self, record: int, line: int, offset: int) -> pl.DataFrame:
         """The rows as they are kept, given the numbers of the block's own first record, line and byte."""
-        flat = [reason for reasons in self.reasons for reason in reasons]
-        owner = np.repeat(np.arange(len(self.reasons)), [len(reasons) for reasons in self.reasons])
         listed = pl.DataFrame(
             {
-                "owner": owner,
-                "code": pl.Series([reason.code for reason in flat], dtype=pl.String),
-                "field": pl.Series([reason.field for reason in flat], dtype=pl.String),
-                "value": pl.Series([reason.value for reason in flat], dtype=pl.String),
+                "row": self.reasons.rows,
+                "code": pl.Series(self.reasons.codes, dtype=pl.String),
+                "field": pl.Series(self.reasons.fields, dtype=pl.String),
+                "value": pl.Series(self.reasons.values, dtype=pl.String),
             }
         )
-        reasons = listed.group_by("owner", maintain_order=True).agg(
-            pl.struct("code", "field", "value").alias("reasons")
-        )
+        reasons = listed.group_by("row", maintain_order=True).agg(pl.struct("code", "field", "value").alias("reasons"))
         return pl.DataFrame(
             {
                 "record": self.records + record,

@@ -23,12 +23,14 @@ from spotline.contracts import FieldType
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from preprocess.spellings import Coded
     from spotline.contracts import Field
 
 FEW = 4096
 SAMPLE_ROWS = 50_000
 
 _COUNT = "\0count"  # no field is called so
+_NARROW = 1 << 16  # integers within this range are counted without a table of hashes
 _SMALLEST = 2048  # hashes kept: the relative error of an estimate is about 1 / sqrt of it
 _TOP = 10
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -94,30 +96,26 @@ class Statistics:
             self._columns[name].counts = None
         self._samples: list[pl.DataFrame] = []
 
-    def summarise(self, rows: pl.DataFrame) -> Summary:
-        """Summarise a block's clean rows; any thread may."""
-        summaries = {name: self._summarise(column, rows[name]) for name, column in self._columns.items()}
-        return Summary(rows.height, summaries, rows.gather_every(self._stride))
-
-    def _summarise(self, column: _Column, cells: pl.Series) -> ColumnSummary:
-        missing = cells.null_count()
-        present = cells.drop_nulls() if missing else cells
-        counts = _counted(present) if column.counts is not None else None
-        if counts is not None and len(counts) > FEW:
-            counts = None
-        hashes = np.zeros(0, np.uint64)
-        if counts is None:
-            minimum, maximum = present.min(), present.max()
-            hashed: Hashes = present.hash().to_numpy()
-            kept = column.hashes
-            hashes = _smallest(hashed if len(kept) < _SMALLEST else hashed[hashed < kept[-1]])
-        else:
-            minimum, maximum = min(counts, default=None), max(counts, default=None)
-        mean = squares = 0.0
-        if column.field.type in _WITH_MEAN and len(present):
-            mean = float(present.mean())  # type: ignore[arg-type]
-            squares = float(present.var(ddof=0)) * len(present)  # type: ignore[arg-type]
-        return ColumnSummary(missing, minimum, maximum, mean, squares, counts, hashes)
+    def summarise(self, rows: pl.DataFrame, coded: Mapping[str, Coded]) -> Summary:
+        """Summarise a block's clean rows, given those columns with few values once more; any thread may."""
+        counts = {}
+        for name, column in self._columns.items():
+            if name in coded:
+                counts[name] = coded[name].counts()
+            elif column.counts is not None:
+                counts[name] = _counted(rows[name])
+        few = {name: found for name, found in counts.items() if len(found) <= FEW or name in coded}
+        asked = {
+            (name, what): ask
+            for name, column in self._columns.items()
+            if name not in coded
+            for what, ask in _asks(column, counted=name in few).items()
+        }
+        numbered = [ask.alias(f"{number}") for number, ask in enumerate(asked.values())]
+        found = rows.lazy().select(numbered).collect(engine="in-memory") if numbered else ()
+        answers = dict(zip(asked, found, strict=True))
+        columns = {name: _summary(name, rows.height, answers, few.get(name)) for name in self._columns}
+        return Summary(rows.height, columns, rows[np.arange(0, rows.height, self._stride)])
 
     def add(self, summary: Summary) -> None:
         """Merge the next block; one thread does, in the blocks' order."""
@@ -176,9 +174,54 @@ class Statistics:
 
 
 def _counted(cells: pl.Series) -> dict[Any, int]:
-    """How often each value occurs."""
-    values, counts = cells.value_counts(sort=False, name=_COUNT)
-    return dict(zip(values.to_list(), counts.to_list(), strict=True))
+    """How often each value occurs; the missing one too."""
+    if cells.dtype.is_integer():
+        low, high = cells.min(), cells.max()
+        if isinstance(low, int) and isinstance(high, int) and high - low < _NARROW:
+            found = np.bincount(cells.drop_nulls().to_numpy() - low)
+            values = np.flatnonzero(found)
+            counted = dict(zip((values + low).tolist(), found[values].tolist(), strict=True))
+            return counted | ({None: cells.null_count()} if cells.null_count() else {})
+    kinds, counts = cells.value_counts(sort=False, name=_COUNT)
+    return dict(zip(kinds.to_list(), counts.to_list(), strict=True))
+
+
+def _asks(column: _Column, *, counted: bool) -> dict[str, pl.Expr]:
+    """What there is to ask of the cells of one column."""
+    cells = pl.col(column.field.name)
+    asks: dict[str, pl.Expr] = {}
+    if column.field.type in _WITH_MEAN:
+        asks |= {"mean": cells.mean(), "variance": cells.var(ddof=0)}
+    if not counted:
+        hashes = cells.drop_nulls().hash()
+        kept = column.hashes
+        if len(kept) == _SMALLEST:
+            hashes = hashes.filter(hashes < pl.lit(kept[-1], pl.UInt64))
+        asks |= {
+            "missing": cells.null_count(),
+            "minimum": cells.min(),
+            "maximum": cells.max(),
+            "hashes": hashes.implode(),
+        }
+    return asks
+
+
+def _summary(
+    name: str, rows: int, answers: Mapping[tuple[str, str], pl.Series], counts: dict[Any, int] | None
+) -> ColumnSummary:
+    """Put together what is known of one column."""
+    missing = counts.pop(None, 0) if counts is not None else answers[name, "missing"].item()
+    variance = answers[name, "variance"].item() if (name, "variance") in answers else None
+    if counts is not None:
+        minimum, maximum = min(counts, default=None), max(counts, default=None)
+        hashes = np.zeros(0, np.uint64)
+    else:
+        minimum, maximum = answers[name, "minimum"].item(), answers[name, "maximum"].item()
+        hashes = _smallest(answers[name, "hashes"].item().to_numpy())
+    if variance is None:
+        return ColumnSummary(missing, minimum, maximum, 0.0, 0.0, counts, hashes)
+    mean = float(answers[name, "mean"].item())
+    return ColumnSummary(missing, minimum, maximum, mean, float(variance) * (rows - missing), counts, hashes)
 
 
 def _merge(column: _Column, part: ColumnSummary, rows: int) -> None:

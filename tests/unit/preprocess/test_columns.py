@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preprocess.columns import choose_reader, dtype, is_portable
+from preprocess.columns import Reader, choose_reader, dtype, is_portable, read_columns
 from preprocess.exact import Judge
+from preprocess.spellings import Coded
 from spotline.contracts.cells import judge
 from tests.unit.preprocess.rehearsal import contract_of, plain
 
@@ -68,6 +69,12 @@ TYPICAL = {
 }
 
 
+def read(reader: Reader, cells: list[str]) -> tuple[pl.Series, list[int]]:
+    frame = pl.DataFrame({"x": cells}, schema={"x": pl.String})
+    values, doubtful = read_columns([reader], frame)["x"]
+    return values.series() if isinstance(values, Coded) else values, doubtful.tolist()
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     name=st.sampled_from(sorted(FIELDS)),
@@ -81,18 +88,13 @@ def test_where_a_reader_is_certain_the_law_says_the_same(name: str, cells: list[
     if known:
         memory.judge(cells)
     reader = choose_reader(field, memory, pl.Series("x", TYPICAL[sample] + cells[:3], dtype=pl.String))
-    parsed = pl.Series("x", cells, dtype=pl.String)
-    if (kind := reader.read_as()) != pl.String:
-        text = "".join('"' + cell.replace('"', '""') + '"\n' for cell in cells)
-        parsed = pl.read_csv(text.encode(), has_header=False, schema={"x": kind}, ignore_errors=True)["x"]
 
-    reading = reader.read(parsed)
+    values, doubtful = read(reader, cells)
 
-    assert reading.values.dtype == dtype(field)
-    assert len(reading.values) == len(reading.certain) == len(cells)
-    assert reading.certain.null_count() == 0
-    for cell, value, certain in zip(cells, reading.values.to_list(), reading.certain.to_list(), strict=True):
-        if certain:
+    assert values.dtype == dtype(field)
+    assert len(values) == len(cells)
+    for index, (cell, value) in enumerate(zip(cells, values.to_list(), strict=True)):
+        if index not in doubtful:
             verdict = judge(field, cell)
             assert not verdict.broken, cell
             assert plain([(value,)]) == plain([(verdict.value,)]), cell
@@ -117,12 +119,9 @@ CERTAIN: list[tuple[str, str]] = [
 def test_a_reader_is_certain_of_what_is_usual(name: str, cell: str) -> None:
     field = contract_of({"name": "x", **FIELDS[name]}).fields[0]
     sample = pl.Series("x", [cell] * 8 + [str(index) for index in range(100)])
-    reader = choose_reader(field, Judge(field), sample)
-    series = pl.Series("x", [cell])
+    _, doubtful = read(choose_reader(field, Judge(field), sample), [cell])
 
-    reading = reader.read(series.cast(reader.read_as()))
-
-    assert reading.certain.to_list() == [True]
+    assert doubtful == []
 
 
 @pytest.mark.parametrize(

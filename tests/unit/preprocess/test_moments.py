@@ -8,8 +8,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from preprocess.moments import layout_of, read_moments
+from preprocess.moments import Layout, layout_of, read_moments, written
 from spotline.contracts import FieldType
+
+
+def cells(layout: Layout, texts: list[str]) -> pl.Series:
+    return pl.DataFrame({"x": texts}, schema={"x": pl.String}).select(written(layout, pl.col("x")))["x"]
 
 
 @pytest.mark.parametrize(
@@ -35,9 +39,9 @@ def test_moments_are_read(kind: FieldType, pattern: str, text: str, value: Any) 
     layout = layout_of(pattern)
     assert layout is not None
 
-    values, certain = read_moments(kind, layout, pl.Series("x", ["short", text, "", text]))
+    values, certain = read_moments(kind, layout, cells(layout, ["short", text, "", text]))
 
-    assert certain.to_list() == [False, True, False, True]
+    assert certain.tolist() == [False, True, False, True]
     assert values.to_list()[1::2] == [value, value]
 
 
@@ -52,10 +56,10 @@ def test_what_is_as_long_and_no_date_is_not_certain(text: str) -> None:
     layout = layout_of("%Y-%m-%d")
     assert layout is not None
 
-    _, certain = read_moments(FieldType.DATE, layout, pl.Series("x", [text]))
+    _, certain = read_moments(FieldType.DATE, layout, cells(layout, [text]))
 
     assert len(text.encode()) == layout.width
-    assert certain.to_list() == [False]
+    assert certain.tolist() == [False]
 
 
 def test_no_texts_are_no_moments() -> None:
@@ -63,7 +67,7 @@ def test_no_texts_are_no_moments() -> None:
     assert layout is not None
 
     for texts in ([], ["nothing"]):
-        values, certain = read_moments(FieldType.TIME, layout, pl.Series("x", texts, dtype=pl.String))
+        values, certain = read_moments(FieldType.TIME, layout, cells(layout, texts))
 
         assert values.dtype == pl.Time
         assert len(values) == len(texts)

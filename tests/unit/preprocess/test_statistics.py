@@ -24,7 +24,7 @@ TEXT = contract_of({"name": "x"}).fields
 def described(fields: Any, blocks: list[list[Any]], stride: int = 1) -> dict[str, Any]:
     gathered = Statistics(fields, stride)
     for block in blocks:
-        gathered.add(gathered.summarise(pl.DataFrame({"x": pl.Series(block, dtype=dtype(fields[0]))})))
+        gathered.add(gathered.summarise(pl.DataFrame({"x": pl.Series(block, dtype=dtype(fields[0]))}), {}))
     return gathered.report()["x"]
 
 
@@ -73,7 +73,7 @@ def test_categories_are_the_contract_s_or_the_alphabet_s(monkeypatch: pytest.Mon
     schema = {field.name: dtype(field) for field in contract.fields}
     for shift in ("", "'"):
         moved = rows | {"many": [value + shift for value in rows["many"]]}
-        gathered.add(gathered.summarise(pl.DataFrame(moved, schema=schema)))
+        gathered.add(gathered.summarise(pl.DataFrame(moved, schema=schema), {}))
 
     assert gathered.categories(["e", "few", "many", "n"]) == {"e": ["z", "a"], "few": ["x", "y"]}
 
