@@ -60,9 +60,9 @@ class Judged(NamedTuple):
     outcome
         What became of its records.
     rows
-        The clean rows, in order.
+        The clean rows, in order; columns of few texts are packed (see `spellings.Coded`).
     coded
-        Those columns of them that have few values, once more.
+        The columns that have few values, once more.
     keys
         For each rule of uniqueness, the block's keys (see `uniqueness.Keys.add`).
     """
@@ -191,7 +191,7 @@ class BlockReader:
             keys = [self._keys(rule, columns, numbers[at]) for rule in self._rules]
         keep = np.ones(len(records.ends), bool)
         keep[blame.records()] = False
-        rows, coded = self._rows(columns, keep[at])
+        rows, coded = self._rows(columns, keep.take(at))
         for record, reasons in records.reasons.items():
             for reason in reasons:
                 blame.add(record, reason)
@@ -208,16 +208,14 @@ class BlockReader:
         """The values of regular records; the law judges the doubtful cells."""
         columns: dict[str, Column] = {}
         for name, (values, doubtful) in readings.items():
-            columns[name] = values
-            if len(doubtful):
-                texts = cells[name].gather(doubtful).to_list()
-                verdicts = self._judges[name].judge(texts)
-                blame.collect(regular[doubtful].tolist(), name, texts, verdicts)
-                found = [verdict.value for verdict in verdicts]
-                if isinstance(values, Coded):
-                    columns[name] = values.put(doubtful, found)
-                else:
-                    columns[name] = values.scatter(doubtful, pl.Series(name, found, dtype=self._schema[name]))
+            texts = cells[name][pl.Series(doubtful, dtype=pl.UInt32)].to_list()
+            verdicts = self._judges[name].judge(texts)
+            blame.collect(regular[doubtful].tolist(), name, texts, verdicts)
+            found = [verdict.value for verdict in verdicts]
+            if isinstance(values, Coded):
+                columns[name] = values.put(doubtful, found)
+            else:
+                columns[name] = values.scatter(doubtful, pl.Series(name, found, dtype=self._schema[name]))
         return columns
 
     def _judge_odd(self, records: Records, odd: Positions, blame: Blame) -> dict[str, pl.Series]:
@@ -243,7 +241,7 @@ class BlockReader:
         coded = {name: column.keep(keep) for name, column in columns.items() if isinstance(column, Coded)}
         others = [column.alias(name) for name, column in columns.items() if isinstance(column, pl.Series)]
         rows = pl.DataFrame(others).filter(keep) if others else pl.DataFrame()
-        rows = rows.with_columns(_series(name, column) for name, column in coded.items())
+        rows = rows.with_columns(column.packed().alias(name) for name, column in coded.items())
         return rows.select(self._schema.names()), coded
 
     def _keys(self, rule: Rule, columns: dict[str, Column], numbers: Positions) -> pl.DataFrame:

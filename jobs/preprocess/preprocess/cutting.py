@@ -105,24 +105,26 @@ class Cutter:
         number, offset, tail = 0, self._offset, self._head
         want, at_end = self._block_bytes, False
         while not at_end or tail:
+            buffer, rest = tail[:want], tail[want:]
             if len(tail) < want and not at_end:
                 chunk = self._text.read(want - len(tail))
                 at_end = len(chunk) < want - len(tail)
-                tail += chunk
+                # The last line end of all most likely ends a record; cut there, the text need not be copied once more.
+                last = chunk.rfind(b"\n") + 1 if want == self._block_bytes and not at_end else 0
+                buffer, rest = b"".join((tail, memoryview(chunk)[: last or None])), chunk[last or len(chunk) :]
                 del chunk
-            buffer = tail if len(tail) <= want else tail[:want]
-            marks = cut_records(buffer, at_end and len(buffer) == len(tail), self._grammar)
+            marks = cut_records(buffer, at_end and not rest, self._grammar)
             end = marks.end
             if end:
                 yield Block(number, offset, buffer if end == len(buffer) else buffer[:end], marks)
                 number, offset, want = number + 1, offset + end, self._block_bytes
-            elif tail:
+            elif buffer:
                 if want > 2 * MAX_RECORD_BYTES:
                     raise DataRefused(
                         f"{self._name}: the record at byte {offset} is longer than {want >> 20} MiB; is this a CSV file?"
                     )
                 want *= 2  # the record is longer than a block
-            tail = tail[end:]
+            tail = buffer[end:] + rest
 
 
 def equal_blocks(size: int, most: int) -> int:
@@ -178,18 +180,18 @@ def count(array: npt.NDArray[np.uint8], byte: int, test: np.ufunc = np.equal) ->
 def _prove(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:
     array = np.frombuffer(buffer, np.uint8)
     marks = find(array, NEWLINE, grammar.quote[0] if grammar.quote else None)
-    quoting = array[marks] != NEWLINE
-    quotes = marks[quoting]
+    quoting = array.take(marks) != NEWLINE
+    quotes = marks.compress(quoting)
 
     def proved(end: int) -> Marks:
         size = int(np.searchsorted(marks, end))
         here, is_quote = marks[:size], quoting[:size]
-        lines = here[~is_quote]
+        lines = here.compress(~is_quote)
         if cuts:
-            rest = _without(here[is_quote], cuts)
+            rest = _without(here.compress(is_quote), cuts)
             return Marks(end, tuple(cuts), rest, lines, outside(lines, rest), _NONE)
         within = np.cumsum(is_quote, dtype=np.uint8) & 1  # wraps around at 256, which is even
-        return Marks(end, (), here[is_quote], lines, here[(within | is_quote) == 0], _NONE)
+        return Marks(end, (), here.compress(is_quote), lines, here.compress((within | is_quote) == 0), _NONE)
 
     wrong = _misplaced(buffer, quotes, grammar) if len(quotes) else (_NONE, _NONE)
     cuts: list[Cut] = []
@@ -225,7 +227,7 @@ def _misplaced(buffer: bytes, quotes: Positions, grammar: Grammar) -> tuple[Posi
     """Which quotes cannot be what their turn makes them: when those with even numbers open, and when those with odd ones do."""
     array = np.frombuffer(buffer, np.uint8)
     delimiter = grammar.delimiter[0]
-    before = array[quotes - 1]  # wraps around for a quote at 0, which opens whatever stands before
+    before = array.take(quotes - 1, mode="wrap")  # for a quote at 0, which opens whatever stands before
     after = array.take(quotes + 1, mode="clip")
     opens = (before == delimiter) | (before == NEWLINE)
     closes = (after == delimiter) | (after == NEWLINE) | (after == RETURN)
@@ -269,7 +271,7 @@ def _without(quotes: Positions, cuts: list[Cut]) -> Positions:
     keep = np.ones(len(quotes), bool)
     for start, stop in edges:
         keep[start:stop] = False
-    return quotes[keep]
+    return quotes.compress(keep)
 
 
 def _has_comment(buffer: bytes, comment: bytes) -> bool:

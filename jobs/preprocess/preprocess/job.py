@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from preprocess import cleaned, quality, shards
+from preprocess import cleaned, quality
 from preprocess.blocks import BlockReader, Outcome
+from preprocess.columns import dtype
 from preprocess.cutting import Block, Cutter, equal_blocks
 from preprocess.decoding import Text, original
 from preprocess.grammar import Grammar
 from preprocess.header import HEAD_BYTES, Header, read_header
 from preprocess.quality import Tally
 from preprocess.refusals import DataRefused
+from preprocess.shards import Encoder
 from preprocess.statistics import FEW, SAMPLE_ROWS, Statistics, Summary
 from preprocess.uniqueness import Duplicates, Keys, rules
 from spotline.manifests import CleanManifest, RejectedPart, Shard
@@ -206,12 +208,13 @@ class Job:
                 keys.add(block.number, found)
             summary = statistics.summarise(rows, coded)
             written = []
-            for shard, body in shards.encode(block.number, rows):
+            for shard, body in encoder.encode(block.number, rows):
                 self._output.write(shard.path, body)
                 written.append(shard)
             csv = cleaned.encode(rows, self._contract) if self._cleaned else b""
             return _Written(outcome, written, summary, csv)
 
+        encoder = Encoder(pl.Schema({field.name: dtype(field) for field in self._contract.fields}))
         waiting: deque[Future[_Written]] = deque()
         with ThreadPoolExecutor(self._options.workers, thread_name_prefix="block") as pool:
             try:

@@ -36,9 +36,8 @@ class Tally:
     def add_reasons(self, rejected: RejectedRows, line: int) -> None:
         """Count why rows were rejected; `line` is the number of the block's first line."""
         reasons = rejected.reasons
-        found = Counter(zip(reasons.codes, reasons.fields, strict=True))
-        self.reasons.update(found)
-        wanted = {key for key in found if len(self.examples.get(key, ())) < _EXAMPLES}
+        self.reasons.update(reasons.counts)
+        wanted = {key for key in reasons.counts if len(self.examples.get(key, ())) < _EXAMPLES}
         for row, code, field_name, value in zip(
             reasons.rows, reasons.codes, reasons.fields, reasons.values, strict=True
         ):

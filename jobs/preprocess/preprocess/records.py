@@ -77,7 +77,7 @@ def find_records(block: Block, grammar: Grammar) -> Records:
     if len(block.text) and (not len(ends) or ends[-1] != len(block.text)):
         ends = np.append(ends, len(block.text))
     starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
-    text = _end_with_newlines(block.text, ends) if b"\r" in block.text else block.text
+    text = _end_with_newlines(block.text, ends)
     states = np.zeros(len(ends), np.uint8)
     records = Records(text, starts, ends, states, marks.lines)
     for cut in block.marks.cuts:

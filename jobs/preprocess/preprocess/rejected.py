@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,12 +40,16 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True)
 class Reasons:
-    """Broken rules, in the order of the rows that broke them: for each which row that was, and what a `Reason` holds."""
+    """Broken rules, in the order of the rows that broke them: for each which row that was, and what a `Reason` holds.
+
+    `counts` says how often each code came for each field.
+    """
 
     rows: Positions
     codes: list[str]
     fields: list[str | None]
     values: list[str | None]
+    counts: Counter[tuple[str, str | None]]
 
 
 class Blame:
@@ -55,6 +60,7 @@ class Blame:
         self._codes: list[str] = []
         self._fields: list[str | None] = []
         self._values: list[str | None] = []
+        self._counts: Counter[tuple[str, str | None]] = Counter()
 
     def add(self, record: int, reason: Reason) -> None:
         """Note a reason against a record, by its index."""
@@ -62,15 +68,19 @@ class Blame:
         self._codes.append(reason.code)
         self._fields.append(reason.field)
         self._values.append(reason.value)
+        self._counts[reason.code, reason.field] += 1
 
     def collect(self, records: list[int], name: str, cells: list[str], verdicts: list[Judgement]) -> None:
         """Note what the law says against cells of one field."""
+        before = len(self._codes)
         for record, cell, verdict in zip(records, cells, verdicts, strict=True):
             for code in verdict.broken:
                 self._records.append(record)
                 self._codes.append(code)
                 self._values.append(cell)
-        self._fields += [name] * (len(self._codes) - len(self._fields))
+        self._fields += [name] * (len(self._codes) - before)
+        for code, count in Counter(self._codes[before:]).items():
+            self._counts[code, name] += count
 
     def records(self) -> Positions:
         """The records that are blamed, in order."""
@@ -87,6 +97,7 @@ class Blame:
             [self._codes[place] for place in places],
             [self._fields[place] for place in places],
             [self._values[place] for place in places],
+            self._counts,
         )
 
 

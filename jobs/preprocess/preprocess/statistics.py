@@ -94,6 +94,7 @@ class Statistics:
         self._columns = {column.name: _Column(column) for column in fields}
         for name in many:
             self._columns[name].counts = None
+        self._schema = pl.Schema({column.name: dtype(column) for column in fields})
         self._samples: list[pl.DataFrame] = []
 
     def summarise(self, rows: pl.DataFrame, coded: Mapping[str, Coded]) -> Summary:
@@ -115,7 +116,8 @@ class Statistics:
         found = rows.lazy().select(numbered).collect(engine="in-memory") if numbered else ()
         answers = dict(zip(asked, found, strict=True))
         columns = {name: _summary(name, rows.height, answers, few.get(name)) for name in self._columns}
-        return Summary(rows.height, columns, rows[np.arange(0, rows.height, self._stride)])
+        sample = rows[np.arange(0, rows.height, self._stride)].cast(self._schema)  # texts may be packed
+        return Summary(rows.height, columns, sample)
 
     def add(self, summary: Summary) -> None:
         """Merge the next block; one thread does, in the blocks' order."""
