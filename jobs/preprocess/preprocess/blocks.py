@@ -108,8 +108,10 @@ class BlockReader:
         `duplicates` are the records, by their number in it, that repeat a key; None while that is not known, and the keys are wanted.
         """
         records, cells = self._split(block)
-        readings = read_columns(self._readers, cells)
-        return self._settle(block, records, cells, readings, duplicates)
+        blame = Blame()
+        columns = self._judge_doubtful(records, cells, read_columns(self._readers, cells), blame)
+        del cells  # as much memory as the rest takes
+        return self._settle(block, records, columns, blame, duplicates)
 
     def _split(self, block: Block) -> tuple[Records, pl.DataFrame]:
         """Find a block's records, and split the regular ones into raw cells.
@@ -170,14 +172,12 @@ class BlockReader:
         self,
         block: Block,
         records: Records,
-        cells: pl.DataFrame,
-        readings: dict[str, Reading],
+        columns: dict[str, Column],
+        blame: Blame,
         duplicates: Sequence[tuple[int, Rule]] | None,
     ) -> Judged:
-        """Put the quick values, the law's and the rejects together."""
-        blame = Blame()
+        """Put the columns of the regular records, the odd ones and the rejects together."""
         at = np.flatnonzero(records.states == REGULAR)
-        columns = self._judge_doubtful(at, cells, readings, blame)
         odd = np.flatnonzero(records.states == ODD)
         if len(odd):
             order = np.argsort(np.concatenate([at, odd]))
@@ -203,9 +203,10 @@ class BlockReader:
         return Judged(outcome, rows, coded, keys)
 
     def _judge_doubtful(
-        self, regular: Positions, cells: pl.DataFrame, readings: dict[str, Reading], blame: Blame
+        self, records: Records, cells: pl.DataFrame, readings: dict[str, Reading], blame: Blame
     ) -> dict[str, Column]:
         """The values of regular records; the law judges the doubtful cells."""
+        regular = np.flatnonzero(records.states == REGULAR)
         columns: dict[str, Column] = {}
         for name, (values, doubtful) in readings.items():
             texts = cells[name][pl.Series(doubtful, dtype=pl.UInt32)].to_list()
@@ -238,11 +239,13 @@ class BlockReader:
 
     def _rows(self, columns: dict[str, Column], keep: npt.NDArray[np.bool_]) -> tuple[pl.DataFrame, dict[str, Coded]]:
         """The rows to keep, and the columns among them that have few values."""
+        mask = pl.Series(keep)
         coded = {name: column.keep(keep) for name, column in columns.items() if isinstance(column, Coded)}
-        others = [column.alias(name) for name, column in columns.items() if isinstance(column, pl.Series)]
-        rows = pl.DataFrame(others).filter(keep) if others else pl.DataFrame()
-        rows = rows.with_columns(column.packed().alias(name) for name, column in coded.items())
-        return rows.select(self._schema.names()), coded
+        rows = [
+            coded[name].packed().alias(name) if isinstance(column, Coded) else column.filter(mask).alias(name)
+            for name, column in columns.items()
+        ]
+        return pl.DataFrame(rows), coded
 
     def _keys(self, rule: Rule, columns: dict[str, Column], numbers: Positions) -> pl.DataFrame:
         """The keys of a block's records, wherever the columns of the key could be read."""

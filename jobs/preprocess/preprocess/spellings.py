@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 FEW = 250
 SELDOM = 0.01  # a share of the cells that the law can take in its stride
 
-_LONG = 8  # spellings longer than short ones, which are looked for one by one
 _TABLE_BITS = 14
 _HASHES = 64  # to try; one that tells all of `FEW` spellings apart is found in a few tries
 
@@ -89,8 +88,8 @@ class Spelled(NamedTuple):
 class Spellings:
     """Reads the columns of one field; several threads may.
 
-    Known spellings are found in a table, and what is not known is learned. Where there are too many of them, or too many long ones,
-    polars numbers the spellings of each block.
+    Short spellings that are known are found in a table of hashes, and what is not known is learned. Where that does not help, because
+    there are too many of them or they are long, polars numbers the spellings of each block.
 
     Parameters
     ----------
@@ -111,8 +110,9 @@ class Spellings:
     def read(self, cells: pl.Series) -> Spelled:
         """Read a column of raw cells."""
         table = self._table
-        while table is not None:
-            numbers, found = table.find(cells)
+        texts = texts_of(cells) if table is not None else None
+        while table is not None and texts is not None:
+            numbers, found = table.find(texts)
             missed = np.flatnonzero(~found)
             if len(missed) <= SELDOM * len(cells):
                 return table.verdicts.of(numbers, found)
@@ -123,16 +123,11 @@ class Spellings:
         return verdicts.of(numbered.to_physical().to_numpy())
 
     def _learn(self, known: list[str], cells: pl.Series) -> _Table | None:
-        """A table of what is known and of the spellings of some more cells; None when they are too many, or not new."""
-        spellings = sorted({*known, *cells.unique().to_list()}, key=lambda text: (_is_long(text), text))
-        long = sum(map(_is_long, spellings))
-        better = len(known) < len(spellings) <= FEW and long <= _LONG
-        self._table = _Table(spellings, self._judge, self._dtype) if better else None
+        """A table of what is known and of the commonest short spellings of more cells; None when that is no more than before."""
+        common = cells.value_counts(sort=True)[cells.name].to_list()
+        short = [text for text in dict.fromkeys([*known, *common]) if len(text.encode()) <= SHORT][:FEW]
+        self._table = _Table(short, self._judge, self._dtype) if len(short) > len(known) else None
         return self._table
-
-
-def _is_long(text: str) -> bool:
-    return len(text.encode()) > SHORT
 
 
 class _Verdicts:
@@ -155,34 +150,25 @@ class _Verdicts:
 
 
 class _Table:
-    """Spellings, short ones before long ones: the short by a hash of their bytes that tells them all apart."""
+    """Short spellings by a hash of their bytes that tells them all apart."""
 
     def __init__(self, spellings: list[str], judge: Judge, dtype: pl.DataType) -> None:
         self.spellings = spellings
         self.verdicts = _Verdicts(judge, spellings, dtype)
-        short = [text for text in spellings if not _is_long(text)]
-        self._long = list(enumerate(spellings))[len(short) :]
-        self._short = texts_of(pl.Series(short, dtype=pl.String))
+        self._texts = texts_of(pl.Series(spellings, dtype=pl.String))
         multipliers = np.random.default_rng(0).integers(0, 2**64, (_HASHES, 2), np.uint64) | np.uint64(1)
         for self._multipliers in multipliers:
-            places = self._places(self._short)
+            places = self._places(self._texts)
             if len(np.unique(places)) == len(places):
                 break
         self._numbers = np.zeros(1 << _TABLE_BITS, np.uint8)
-        self._numbers[places] = np.arange(len(short), dtype=np.uint8)
+        self._numbers[places] = np.arange(len(spellings), dtype=np.uint8)
 
-    def find(self, cells: pl.Series) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    def find(self, texts: Texts) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
         """The number of each cell's spelling, and whether it is that one."""
-        numbers, found = np.zeros(len(cells), np.uint8), np.zeros(len(cells), bool)
-        if len(self._short.low):
-            texts = texts_of(cells)
-            numbers = self._numbers.take(self._places(texts))
-            found = self._short.low.take(numbers) == texts.low
-            found &= self._short.high.take(numbers) == texts.high
-        for number, text in self._long:
-            there = (cells == text).to_numpy()
-            numbers[there] = number
-            found |= there
+        numbers = self._numbers.take(self._places(texts))
+        found = self._texts.low.take(numbers) == texts.low
+        found &= self._texts.high.take(numbers) == texts.high
         return numbers, found
 
     def _places(self, texts: Texts) -> npt.NDArray[np.int64]:
