@@ -55,9 +55,9 @@ class Records:
         return self.text[self.starts[index] : self.ends[index]]
 
     def join(self, indices: Positions) -> bytes:
-        """The text of some records, in order, each ended by a line end."""
+        """The text of some records, in order, each ended by a line end: polars passes over an empty cell too many without one."""
         if len(indices) == len(self.ends):
-            return self.text
+            return self.text if self.text.endswith(b"\n") else self.text + b"\n"
         breaks = np.flatnonzero(np.diff(indices) != 1)
         first = np.concatenate([indices[:1], indices[breaks + 1]])
         last = np.concatenate([indices[breaks], indices[-1:]])
@@ -65,6 +65,8 @@ class Records:
             self.text[start:end]
             for start, end in zip(self.starts[first].tolist(), self.ends[last].tolist(), strict=True)
         ]
+        if not pieces[-1].endswith(b"\n"):
+            pieces.append(b"\n")
         return b"".join(pieces)
 
 
