@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from spotline.contracts import Field
 
-_MAX_REMEMBERED = 50_000
+_MAX_REMEMBERED = 5_000  # some columns are full of texts that never come again
 _MAX_TEXT = 200  # longer texts hardly come twice
 
 
