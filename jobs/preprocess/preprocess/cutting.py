@@ -172,9 +172,9 @@ def find(array: npt.NDArray[np.uint8], byte: int, other: int | None = None, test
     return np.concatenate(parts) if parts else _NONE
 
 
-def count(array: npt.NDArray[np.uint8], byte: int, test: np.ufunc = np.equal) -> int:
-    """How often a byte, or one that passes another `test` against it, occurs."""
-    return sum(int(np.count_nonzero(test(array[at : at + _WINDOW], byte))) for at in range(0, len(array), _WINDOW))
+def count(array: npt.NDArray[np.uint8], byte: int) -> int:
+    """How often a byte occurs."""
+    return sum(int(np.count_nonzero(array[at : at + _WINDOW] == byte)) for at in range(0, len(array), _WINDOW))
 
 
 def _prove(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:
