@@ -7,6 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 INSTALLED := .venv/.installed
+CELLS := jobs/preprocess/preprocess/cells.so
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help
@@ -14,7 +15,7 @@ help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(INSTALLED) ## Install uv and the project into .venv; `.venv/bin/spotline` is there then.
+setup: $(INSTALLED) $(CELLS) ## Install uv and the project into .venv, and compile its C; `.venv/bin/spotline` is there then.
 
 $(INSTALLED): pyproject.toml requirements/dev.txt requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Spotline needs Python 3.11 or newer and found {sys.version.split()[0]}: say `make PYTHON=/path/to/python3.11 setup`")'
@@ -23,6 +24,12 @@ $(INSTALLED): pyproject.toml requirements/dev.txt requirements/uv.txt
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# Another environment is no reason to compile again.
+$(CELLS): jobs/preprocess/preprocess/cells.c jobs/preprocess/compile.py | $(INSTALLED)
+	@$(BIN)/python jobs/preprocess/compile.py --find 2>/dev/null || { echo "No C compiler here: .venv gets the pinned one (100 MB)."; \
+		$(UV) pip install --quiet --require-hashes --requirement requirements/compiler.txt; }
+	@$(BIN)/python jobs/preprocess/compile.py
 
 .PHONY: demo
 demo: setup ## Take one real day of flights through the whole system, on this machine.
@@ -72,11 +79,11 @@ lock: setup ## Pin every dependency by hash again (requirements/*.txt), naming n
 		--group dev --group aws-cli pyproject.toml --output-file requirements/dev.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
 		--group dev --group aws-cli --group benchmarks pyproject.toml --output-file requirements/benchmarks.txt
-	for input in requirements/uv.in requirements/validate.in; do \
+	for input in requirements/uv.in requirements/validate.in requirements/compiler.in; do \
 		$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
 			$$input --output-file $${input%.in}.txt; \
 	done
 
 .PHONY: clean
 clean: ## Remove what was installed and built.
-	rm -rf .venv .venv-validate .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-validate .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis $(CELLS)*

@@ -1,7 +1,7 @@
 """Judging one block: every record becomes a clean row or a rejected one.
 
-Regular records go through polars at once; the cells that its expressions are not certain of, and the records that the CSV parser
-does not understand (escapes), go to the law (`exact`).
+Regular records are split and read column by column; the cells that the readers are not certain of, and the records that only the
+grammar can split (escapes), go to the law (`exact`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from preprocess.columns import choose_reader, dtype, read_columns
+from preprocess import native
+from preprocess.columns import choose_reader, dtype
 from preprocess.cutting import Block, cut_records
 from preprocess.decoding import original
 from preprocess.exact import Judge
-from preprocess.records import COMMENT, ODD, REGULAR, Records, find_records, mark_malformed, totals_agree
+from preprocess.records import COMMENT, ODD, REGULAR, Records, find_records, mark_malformed
 from preprocess.rejected import Blame, Reason, RejectedRows
 from preprocess.spellings import Coded
 from preprocess.uniqueness import RECORD, key_columns, rules
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
     from preprocess.cutting import Positions
     from preprocess.grammar import Grammar
     from preprocess.header import Header
+    from preprocess.texts import Texts
     from preprocess.uniqueness import Rule
     from spotline.contracts import Contract
 
+    Cells = dict[str, Texts]
     Column = pl.Series | Coded
 
 
@@ -100,7 +103,7 @@ class BlockReader:
 
     def many(self, limit: int) -> list[str]:
         """The fields that have more than so many spellings in the first rows already."""
-        return [cells.name for cells in self._sample if cells.n_unique() > limit]
+        return [name for name, cells in self._sample.items() if cells.n_unique() > limit]
 
     def read(self, block: Block, duplicates: Sequence[tuple[int, Rule]] | None = None) -> Judged:
         """Judge a block.
@@ -109,64 +112,36 @@ class BlockReader:
         """
         records, cells = self._split(block)
         blame = Blame()
-        columns = self._judge_doubtful(records, cells, read_columns(self._readers, cells), blame)
-        del cells  # as much memory as the rest takes
+        readings = {reader.field.name: reader.read(cells[reader.field.name]) for reader in self._readers}
+        columns = self._judge_doubtful(records, cells, readings, blame)
+        del cells, readings  # as much memory as the rest takes
         return self._settle(block, records, columns, blame, duplicates)
 
-    def _split(self, block: Block) -> tuple[Records, pl.DataFrame]:
+    def _split(self, block: Block) -> tuple[Records, Cells]:
         """Find a block's records, and split the regular ones into raw cells.
 
         Records are looked at one by one only when there is a sign of malformed ones, or there were some in the block before.
         """
         records = find_records(block, self._grammar)
         cells = None
-        if not self._suspicious and not (records.states == ODD).any():
-            cells = self._parse(records)
-            if cells is not None and not self._is_whole(block, records, cells):
-                cells = None
+        # Where there is one column, a blank row looks like an empty cell.
+        if self._width > 1 and not self._suspicious and not (records.states == ODD).any():
+            cells = self._cells(records)
         if cells is None:
-            self._suspicious = mark_malformed(records, block, self._grammar, self._width)
-            cells = self._parse(records)
+            self._suspicious = mark_malformed(records, self._grammar, self._width)
+            cells = self._cells(records)
         if cells is None:
-            records.states[records.states == REGULAR] = ODD
-            cells = self._parse(records)
-        if cells is None:
-            raise AssertionError("no record is regular, and polars does not read them")
+            raise AssertionError("records that are not malformed cannot be split")
         return records, cells
 
-    def _is_whole(self, block: Block, records: Records, cells: pl.DataFrame) -> bool:
-        """Whether each of these records, which the parser found to have no more cells than there are columns, has as many.
-
-        The parser fills up a record that has less with empty cells.
-        """
-        if self._width == 1 or b"\0" in records.text:
-            return False
-        last = cells[self._names[-1]]
-        return not (last == "").any() or totals_agree(records, block, self._grammar, self._width)
-
-    def _parse(self, records: Records) -> pl.DataFrame | None:
-        """The cells of regular records by polars' CSV parser.
-
-        None when it does not find the records that are there, or one of them is not UTF-8 or has more cells than there are columns. All
-        columns are parsed, those besides the contract's too: asked for some of them, the parser passes over such a record.
-        """
+    def _cells(self, records: Records) -> Cells | None:
+        """The cells of the contract's columns of regular records, or None when one of them turns out to be malformed."""
         regular = np.flatnonzero(records.states == REGULAR)
-        schema = dict.fromkeys(self._names, pl.String)
-        if not len(regular):
-            return pl.DataFrame(schema=schema)
-        try:
-            cells = pl.read_csv(
-                records.join(regular),
-                schema=schema,
-                has_header=False,
-                separator=self._grammar.delimiter.decode(),
-                quote_char=self._grammar.quote.decode() if self._grammar.quote else None,
-                empty_string_is_null=False,
-                extra_columns="raise",
-            )
-        except pl.exceptions.PolarsError:
+        wanted = [name in self._schema for name in self._names]
+        columns = native.split(records.join(regular), len(regular), wanted, self._grammar)
+        if columns is None:
             return None
-        return cells if cells.height == len(regular) else None
+        return {name: column for name, column in zip(self._names, columns, strict=True) if column is not None}
 
     def _settle(
         self,
@@ -203,31 +178,35 @@ class BlockReader:
         return Judged(outcome, rows, coded, keys)
 
     def _judge_doubtful(
-        self, records: Records, cells: pl.DataFrame, readings: dict[str, Reading], blame: Blame
+        self, records: Records, cells: Cells, readings: dict[str, Reading], blame: Blame
     ) -> dict[str, Column]:
         """The values of regular records; the law judges the doubtful cells."""
         regular = np.flatnonzero(records.states == REGULAR)
         columns: dict[str, Column] = {}
         for name, (values, doubtful) in readings.items():
-            texts = cells[name][pl.Series(doubtful, dtype=pl.UInt32)].to_list()
+            texts = cells[name].take(doubtful).strings()
             verdicts = self._judges[name].judge(texts)
             blame.collect(regular[doubtful].tolist(), name, texts, verdicts)
             found = [verdict.value for verdict in verdicts]
             if isinstance(values, Coded):
                 columns[name] = values.put(doubtful, found)
-            else:
+            elif any(value is not None for value in found):
                 columns[name] = values.scatter(doubtful, pl.Series(name, found, dtype=self._schema[name]))
+            else:
+                columns[name] = values
         return columns
 
     def _judge_odd(self, records: Records, odd: Positions, blame: Blame) -> dict[str, pl.Series]:
         """The values of records that only the grammar can split; the law judges each cell."""
-        texts = self._strings([self._grammar.split(records.record(row)) for row in odd.tolist()])
+        rows = [self._grammar.split(records.record(row)) for row in odd.tolist()]
         columns = {}
-        for name, kind in self._schema.items():
-            column = texts[name].to_list()
-            verdicts = self._judges[name].judge(column)
-            blame.collect(odd.tolist(), name, column, verdicts)
-            columns[name] = pl.Series(name, [verdict.value for verdict in verdicts], dtype=kind)
+        for name, cells in zip(self._names, zip(*rows, strict=True), strict=True):
+            if name not in self._schema:
+                continue
+            texts = [cell.decode() for cell in cells]
+            verdicts = self._judges[name].judge(texts)
+            blame.collect(odd.tolist(), name, texts, verdicts)
+            columns[name] = pl.Series(name, [verdict.value for verdict in verdicts], dtype=self._schema[name])
         return columns
 
     def _join(self, columns: dict[str, Column], more: dict[str, pl.Series], order: Positions) -> dict[str, Column]:
@@ -272,22 +251,11 @@ class BlockReader:
         lines = records.lines_before(records.starts[rows])
         return RejectedRows(numbers[rows], lines, offsets, raws, blame.reasons())
 
-    def _sampled(self, text: bytes) -> pl.DataFrame:
+    def _sampled(self, text: bytes) -> dict[str, pl.Series]:
         """The regular records at the beginning of the data, as raw cells."""
         marks = cut_records(text, False, self._grammar)
         _, cells = self._split(Block(0, 0, text[: marks.end], marks))
-        return cells.select(self._schema.names())
-
-    def _strings(self, rows: Sequence[Sequence[bytes]]) -> pl.DataFrame:
-        """Raw cells as text, the contract's columns only."""
-        columns = list(zip(*rows, strict=True)) if rows else [()] * self._width
-        return pl.DataFrame(
-            [
-                pl.Series(name, [cell.decode(errors="replace") for cell in cells], dtype=pl.String)
-                for name, cells in zip(self._names, columns, strict=True)
-                if name in self._schema
-            ]
-        ).select(self._schema.names())
+        return {name: cells[name].series(name) for name in self._schema}
 
 
 def _series(name: str, column: Column) -> pl.Series:

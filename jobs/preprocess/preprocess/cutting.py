@@ -1,19 +1,20 @@
 """Cutting text into blocks at ends of records that are proved, at the speed of the memory.
 
-Every quote of a block is checked at once: an opening one must begin a field, a closing one must end it. Where that holds, each line
-end outside quotes ends a record. Where it does not, the line is cut out as a malformed record and the proof goes on behind it, so that
-the outcome is that of `grammar.Grammar` reading record by record; blocks with escapes or comment lines are in fact read that way.
+Every quote of a block is checked: an opening one must begin a field, a closing one must end it. Where that holds (`native.prove`), each
+line end outside quotes ends a record. Where it does not, the line is cut out as a malformed record and the proof goes on behind it, so
+that the outcome is that of `grammar.Grammar` reading record by record; blocks with escapes or comment lines are in fact read that way.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from preprocess import native
 from preprocess.grammar import MAX_RECORD_BYTES, QUOTING, UNCLOSED_QUOTE, Grammar, line_end
 from preprocess.refusals import DataRefused
 
@@ -29,8 +30,6 @@ RETURN = 0x0D
 
 _WINDOW = 1 << 22  # large enough for threads not to wait for each other all the time
 _NONE: Positions = np.zeros(0, np.int64)
-
-Integer = TypeVar("Integer", bound=np.signedinteger[Any])
 
 
 class Cut(NamedTuple):
@@ -51,8 +50,6 @@ class Marks:
         Where the last of them ends.
     cuts
         The pieces that are no well-formed records, in order.
-    quotes
-        The quotes that are in no cut, opening and closing in turn; a doubled quote within a field closes and opens.
     lines
         The line ends: each LF, and each CR that no LF follows.
     breaks
@@ -63,7 +60,6 @@ class Marks:
 
     end: int
     cuts: tuple[Cut, ...]
-    quotes: Positions
     lines: Positions
     breaks: Positions
     escaped: Positions
@@ -141,7 +137,8 @@ def cut_records(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:
     """
     if (grammar.escape and grammar.escape in buffer) or (grammar.comment and _has_comment(buffer, grammar.comment)):
         return _walk(buffer, at_end, grammar)
-    return _prove(newlines_only(buffer, at_end), at_end, grammar)
+    text = newlines_only(buffer, at_end)
+    return _sound(text, at_end, grammar) or _mended(text, at_end, grammar)
 
 
 def newlines_only(buffer: bytes, at_end: bool = True) -> bytes:
@@ -160,24 +157,33 @@ def newlines_only(buffer: bytes, at_end: bool = True) -> bytes:
     return changed.tobytes()
 
 
-def find(array: npt.NDArray[np.uint8], byte: int, other: int | None = None, test: np.ufunc = np.equal) -> Positions:
-    """The positions of a byte (and of another one), or of those that pass another `test` against it."""
+def find(array: npt.NDArray[np.uint8], byte: int, other: int | None = None) -> Positions:
+    """The positions of a byte, and of another one."""
     parts = []
     for at in range(0, len(array), _WINDOW):
         window = array[at : at + _WINDOW]
-        found = test(window, byte)
+        found = window == byte
         if other is not None:
-            found |= test(window, other)
+            found |= window == other
         parts.append(np.flatnonzero(found) + at)
     return np.concatenate(parts) if parts else _NONE
 
 
-def count(array: npt.NDArray[np.uint8], byte: int) -> int:
-    """How often a byte occurs."""
-    return sum(int(np.count_nonzero(array[at : at + _WINDOW] == byte)) for at in range(0, len(array), _WINDOW))
+def _sound(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks | None:
+    """The marks of a text without malformed lines; None when it has some."""
+    proof = native.prove(buffer, grammar)
+    if proof is None:
+        return None
+    end = int(proof.breaks[-1]) + 1 if len(proof.breaks) else 0
+    if proof.open and (at_end or len(buffer) - end > MAX_RECORD_BYTES):
+        return None
+    if at_end:
+        end = len(buffer)
+    return Marks(end, (), proof.lines[: np.searchsorted(proof.lines, end)], proof.breaks, _NONE)
 
 
-def _prove(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:
+def _mended(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:
+    """The marks of a text with its malformed lines cut out."""
     array = np.frombuffer(buffer, np.uint8)
     marks = find(array, NEWLINE, grammar.quote[0] if grammar.quote else None)
     quoting = array.take(marks) != NEWLINE
@@ -187,11 +193,8 @@ def _prove(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:
         size = int(np.searchsorted(marks, end))
         here, is_quote = marks[:size], quoting[:size]
         lines = here.compress(~is_quote)
-        if cuts:
-            rest = _without(here.compress(is_quote), cuts)
-            return Marks(end, tuple(cuts), rest, lines, outside(lines, rest), _NONE)
-        within = np.cumsum(is_quote, dtype=np.uint8) & 1  # wraps around at 256, which is even
-        return Marks(end, (), here.compress(is_quote), lines, here.compress((within | is_quote) == 0), _NONE)
+        rest = _without(here.compress(is_quote), cuts)
+        return Marks(end, tuple(cuts), lines, _outside(lines, rest), _NONE)
 
     wrong = _misplaced(buffer, quotes, grammar) if len(quotes) else (_NONE, _NONE)
     cuts: list[Cut] = []
@@ -278,17 +281,17 @@ def _has_comment(buffer: bytes, comment: bytes) -> bool:
     return buffer.startswith(comment) or b"\n" + comment in buffer or b"\r" + comment in buffer
 
 
-def outside(positions: Positions, quotes: Positions) -> Positions:
+def _outside(positions: Positions, quotes: Positions) -> Positions:
     """Those positions that no pair of quotes encloses."""
     if not len(quotes):
         return positions
     at = np.searchsorted(positions, quotes)
     first, counts = at[0::2], at[1::2] - at[0::2]
     some = np.flatnonzero(counts)
-    return np.delete(positions, ranges(first[some], counts[some])) if len(some) else positions
+    return np.delete(positions, _ranges(first[some], counts[some])) if len(some) else positions
 
 
-def ranges(starts: npt.NDArray[Integer], lengths: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
+def _ranges(starts: Positions, lengths: Positions) -> Positions:
     """The numbers of several ranges, one range after another."""
     before = np.cumsum(lengths, dtype=lengths.dtype) - lengths
     return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()), dtype=lengths.dtype)
@@ -320,4 +323,4 @@ def _walk(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:
         at = found.end
     pairs = np.array(quotes, np.int64)
     lines = find(np.frombuffer(newlines_only(buffer[:at]), np.uint8), NEWLINE)
-    return Marks(at, tuple(cuts), pairs, lines, outside(lines, pairs), np.array(escaped, np.int64))
+    return Marks(at, tuple(cuts), lines, _outside(lines, pairs), np.array(escaped, np.int64))

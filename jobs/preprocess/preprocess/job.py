@@ -200,7 +200,7 @@ class Job:
         keys: Keys | None,
         duplicates: Duplicates | None,
     ) -> Iterator[_Written]:
-        """The blocks' outcomes in order, judged by threads: polars, Arrow and NumPy leave the interpreter's lock alone."""
+        """The blocks' outcomes in order, judged by threads: what takes time leaves the interpreter's lock alone."""
 
         def work(block: Block) -> _Written:
             outcome, rows, coded, found = reader.read(block, duplicates.of(block.number) if duplicates else None)

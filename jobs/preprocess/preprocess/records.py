@@ -1,4 +1,4 @@
-"""The records of one block: where each begins and ends, and which of them a CSV parser can be trusted with."""
+"""The records of one block: where each begins and ends, and which of them only the grammar can split."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from preprocess.cutting import NEWLINE, RETURN, Block, Positions, count, find, outside, ranges
+from preprocess import native
+from preprocess.cutting import NEWLINE, RETURN, Block, Positions, find
 from preprocess.rejected import BLANK_ROW, ENCODING, FIELD_COUNT, NUL, Reason
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ REGULAR = 0
 ODD = 1  # well-formed, with escapes: only the grammar can split it
 COMMENT = 2
 MALFORMED = 3
-
-_PIECE = 1 << 18
-_MAX_SIZE = 1 << 31  # positions up to here take four bytes
 
 
 @dataclass(frozen=True)
@@ -55,19 +53,18 @@ class Records:
         return self.text[self.starts[index] : self.ends[index]]
 
     def join(self, indices: Positions) -> bytes:
-        """The text of some records, in order, each ended by a line end: polars passes over an empty cell too many without one."""
+        """The text of some records, in order, each ended by a line end."""
         if len(indices) == len(self.ends):
-            return self.text if self.text.endswith(b"\n") else self.text + b"\n"
-        breaks = np.flatnonzero(np.diff(indices) != 1)
-        first = np.concatenate([indices[:1], indices[breaks + 1]])
-        last = np.concatenate([indices[breaks], indices[-1:]])
-        pieces = [
-            self.text[start:end]
-            for start, end in zip(self.starts[first].tolist(), self.ends[last].tolist(), strict=True)
-        ]
-        if not pieces[-1].endswith(b"\n"):
+            pieces = [self.text]
+        else:
+            breaks = np.flatnonzero(np.diff(indices) != 1)
+            first = np.concatenate([indices[:1], indices[breaks + 1]])
+            last = np.concatenate([indices[breaks], indices[-1:]])
+            spans = zip(self.starts[first].tolist(), self.ends[last].tolist(), strict=True)
+            pieces = [self.text[start:end] for start, end in spans]
+        if pieces and pieces[-1] and not pieces[-1].endswith(b"\n"):
             pieces.append(b"\n")
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def find_records(block: Block, grammar: Grammar) -> Records:
@@ -109,48 +106,15 @@ def _mark_odd(records: Records, grammar: Grammar) -> None:
     records.states[odd[records.states[odd] == REGULAR]] = ODD
 
 
-def totals_agree(records: Records, block: Block, grammar: Grammar, width: int) -> bool:
-    """Whether the regular records have `width` fields each, if none has more.
-
-    That none has more is the CSV parser's to say: in the totals, a short record could make up for a long one.
-    """
-    array = np.frombuffer(records.text, np.uint8)
-    delimiters = _count_delimiters(array, block.marks.quotes, grammar.delimiter[0])
-    delimiters -= sum(records.text.count(grammar.delimiter, cut.start, cut.stop) for cut in block.marks.cuts)
-    return delimiters == (len(records.ends) - len(block.marks.cuts)) * (width - 1)
-
-
-def _count_delimiters(array: npt.NDArray[np.uint8], quotes: Positions, delimiter: int) -> int:
-    """How many delimiters stand outside quotes."""
-    starts, lengths = quotes[0::2], quotes[1::2] - quotes[0::2]
-    if int(lengths.sum()) * 4 > len(array) or len(array) > _MAX_SIZE:
-        return _count_outside(array, quotes, delimiter)
-    inside = ranges(starts.astype(np.int32), lengths.astype(np.int32))
-    return count(array, delimiter) - int(np.count_nonzero(array[inside] == delimiter))
-
-
-def _count_outside(array: npt.NDArray[np.uint8], quotes: Positions, delimiter: int) -> int:
-    """The same where much is quoted: a running parity of quotes over pieces of the text, so that memory stays flat."""
-    total = parity = 0
-    edges = np.searchsorted(quotes, np.arange(0, len(array) + _PIECE, _PIECE))
-    for number, start in enumerate(range(0, len(array), _PIECE)):
-        piece = array[start : start + _PIECE]
-        turns = np.zeros(len(piece), np.uint8)
-        here = quotes[edges[number] : edges[number + 1]] - start
-        turns[here] = 1
-        inside = np.cumsum(turns, dtype=np.uint8)  # wraps around at 256, which is even
-        total += int(np.count_nonzero((piece == delimiter) & (inside & 1 == parity)))
-        parity = (parity + len(here)) & 1
-    return total
-
-
-def mark_malformed(records: Records, block: Block, grammar: Grammar, width: int) -> bool:
+def mark_malformed(records: Records, grammar: Grammar, width: int) -> bool:
     """Find each malformed record, with all its reasons; say whether there are any besides those cut out.
 
     What is left as regular has `width` fields, is valid UTF-8 without NUL, and holds no escape.
     """
-    array = np.frombuffer(records.text, np.uint8)
     whole = (records.states == REGULAR) | (records.states == ODD)
+    counts, flags = native.inspect(records.text, records.ends, grammar)
+    for index in np.flatnonzero(records.states == ODD).tolist():
+        counts[index] = len(grammar.split(records.record(index)))
 
     def blame(indices: Positions, why: Callable[[int], Reason | None]) -> None:
         for index in indices[whole[indices]].tolist():
@@ -158,23 +122,13 @@ def mark_malformed(records: Records, block: Block, grammar: Grammar, width: int)
                 records.states[index] = MALFORMED
                 records.reasons.setdefault(index, []).append(reason)
 
-    counts = _field_counts(records, array, block, grammar)
     blame(np.flatnonzero(counts != width), lambda index: _wrong_width(records, index, int(counts[index])))
     if width == 1:
         blame(np.flatnonzero(records.ends - records.starts <= 2), lambda index: _blank(records, index))
-    nul = np.unique(np.searchsorted(records.ends, find(array, 0), side="right"))
-    blame(nul, lambda _index: Reason(NUL, None, None))
-    strange = np.unique(np.searchsorted(records.ends, find(array, 0x80, test=np.greater_equal), side="right"))
+    blame(np.flatnonzero(flags & native.HAS_NUL), lambda _index: Reason(NUL, None, None))
+    strange = np.flatnonzero(flags & native.HAS_OTHER_THAN_ASCII)
     blame(strange, lambda index: None if _decodes(records.record(index)) else Reason(ENCODING, None, None))
     return bool((whole & (records.states == MALFORMED)).any())
-
-
-def _field_counts(records: Records, array: npt.NDArray[np.uint8], block: Block, grammar: Grammar) -> Positions:
-    delimiters = outside(find(array, grammar.delimiter[0]), block.marks.quotes)
-    counts = np.diff(np.searchsorted(delimiters, records.ends), prepend=0) + 1
-    for index in np.flatnonzero(records.states == ODD).tolist():
-        counts[index] = len(grammar.split(records.record(index)))
-    return counts
 
 
 def _wrong_width(records: Records, index: int, found: int) -> Reason:

@@ -8,20 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from preprocess.texts import SHORT, texts_of
+from preprocess.native import UNKNOWN, SpellingTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from preprocess.cutting import Positions
     from preprocess.exact import Judge
-    from preprocess.texts import Texts, Words
+    from preprocess.texts import Texts
 
 FEW = 250
 SELDOM = 0.01  # a share of the cells that the law can take in its stride
-
-_TABLE_BITS = 14
-_HASHES = 64  # to try; one that tells all of `FEW` spellings apart is found in a few tries
 
 
 class Coded(NamedTuple):
@@ -88,8 +85,8 @@ class Spelled(NamedTuple):
 class Spellings:
     """Reads the columns of one field; several threads may.
 
-    Short spellings that are known are found in a table of hashes, and what is not known is learned. Where that does not help, because
-    there are too many of them or they are long, polars numbers the spellings of each block.
+    Spellings that are known are found in a table, and what is not known is learned. Where there are too many for that, polars numbers
+    the spellings of each block.
 
     Parameters
     ----------
@@ -104,30 +101,40 @@ class Spellings:
     def __init__(self, judge: Judge, dtype: pl.DataType, sample: pl.Series) -> None:
         self._judge = judge
         self._dtype = dtype
-        self._table: _Table | None = None
+        self._known: _Known | None = None
         self._learn([], sample)
 
-    def read(self, cells: pl.Series) -> Spelled:
+    def read(self, cells: Texts) -> Spelled:
         """Read a column of raw cells."""
-        table = self._table
-        texts = texts_of(cells) if table is not None else None
-        while table is not None and texts is not None:
-            numbers, found = table.find(texts)
-            missed = np.flatnonzero(~found)
-            if len(missed) <= SELDOM * len(cells):
-                return table.verdicts.of(numbers, found)
-            table = self._learn(table.spellings, cells.gather(missed))
-        numbered = cells.cast(pl.Categorical(pl.Categories.random()))  # those of a file might grow without end
+        known = self._known
+        while known is not None:
+            numbers, unknown = known.table.find(cells)
+            if unknown <= SELDOM * len(cells):
+                return known.verdicts.of(numbers)
+            known = self._learn(known.spellings, cells.take(numbers == UNKNOWN).series(""))
+        # In categories of their own: those of a file might grow without end.
+        numbered = cells.series("").cast(pl.Categorical(pl.Categories.random()))
         kinds: pl.Categorical = numbered.dtype  # type: ignore[assignment]
         verdicts = _Verdicts(self._judge, kinds.categories.to_series().to_list(), self._dtype)
         return verdicts.of(numbered.to_physical().to_numpy())
 
-    def _learn(self, known: list[str], cells: pl.Series) -> _Table | None:
-        """A table of what is known and of the commonest short spellings of more cells; None when that is no more than before."""
+    def _learn(self, known: list[str], cells: pl.Series) -> _Known | None:
+        """A table of what is known and of the commonest spellings of more cells; None when that is no more than before."""
         common = cells.value_counts(sort=True)[cells.name].to_list()
-        short = [text for text in dict.fromkeys([*known, *common]) if len(text.encode()) <= SHORT][:FEW]
-        self._table = _Table(short, self._judge, self._dtype) if len(short) > len(known) else None
-        return self._table
+        spellings = list(dict.fromkeys([*known, *common]))[:FEW]
+        self._known = None
+        if len(spellings) > len(known):
+            verdicts = _Verdicts(self._judge, spellings, self._dtype)
+            self._known = _Known(spellings, SpellingTable(spellings), verdicts)
+        return self._known
+
+
+class _Known(NamedTuple):
+    """Spellings that are known."""
+
+    spellings: list[str]
+    table: SpellingTable
+    verdicts: _Verdicts
 
 
 class _Verdicts:
@@ -137,43 +144,15 @@ class _Verdicts:
         verdicts = judge.judge(spellings)
         places = {value: number for number, value in enumerate(dict.fromkeys(verdict.value for verdict in verdicts))}
         self._values = list(places)
-        self._numbers = np.array([places[verdict.value] for verdict in verdicts], np.uint32)
-        self._broken = np.array([bool(verdict.broken) for verdict in verdicts], bool)
+        # As long as any number of a spelling needs; what is not known is doubtful, and its value means nothing.
+        size = max(len(verdicts), UNKNOWN + 1)
+        self._numbers = np.zeros(size, np.uint32)
+        self._numbers[: len(verdicts)] = [places[verdict.value] for verdict in verdicts]
+        self._broken = np.ones(size, bool)
+        self._broken[: len(verdicts)] = [bool(verdict.broken) for verdict in verdicts]
         self._dtype = dtype
 
-    def of(self, numbers: npt.NDArray[Any], found: npt.NDArray[np.bool_] | None = None) -> Spelled:
-        """The column whose cells have the spellings of these numbers, as far as they are `found`."""
-        doubt = self._broken.take(numbers)
-        if found is not None:
-            doubt |= ~found
-        return Spelled(Coded(self._numbers.take(numbers), self._values, self._dtype), np.flatnonzero(doubt))
-
-
-class _Table:
-    """Short spellings by a hash of their bytes that tells them all apart."""
-
-    def __init__(self, spellings: list[str], judge: Judge, dtype: pl.DataType) -> None:
-        self.spellings = spellings
-        self.verdicts = _Verdicts(judge, spellings, dtype)
-        self._texts = texts_of(pl.Series(spellings, dtype=pl.String))
-        multipliers = np.random.default_rng(0).integers(0, 2**64, (_HASHES, 2), np.uint64) | np.uint64(1)
-        for self._multipliers in multipliers:
-            places = self._places(self._texts)
-            if len(np.unique(places)) == len(places):
-                break
-        self._numbers = np.zeros(1 << _TABLE_BITS, np.uint8)
-        self._numbers[places] = np.arange(len(spellings), dtype=np.uint8)
-
-    def find(self, texts: Texts) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-        """The number of each cell's spelling, and whether it is that one."""
-        numbers = self._numbers.take(self._places(texts))
-        found = self._texts.low.take(numbers) == texts.low
-        found &= self._texts.high.take(numbers) == texts.high
-        return numbers, found
-
-    def _places(self, texts: Texts) -> npt.NDArray[np.int64]:
-        mixed: Words = texts.low * self._multipliers[0]
-        mixed ^= texts.high * self._multipliers[1]
-        mixed *= self._multipliers[0]
-        mixed >>= np.uint64(64 - _TABLE_BITS)
-        return mixed.view(np.int64)
+    def of(self, numbers: npt.NDArray[Any]) -> Spelled:
+        """The column whose cells have the spellings of these numbers."""
+        doubtful = np.flatnonzero(self._broken.take(numbers))
+        return Spelled(Coded(self._numbers.take(numbers), self._values, self._dtype), doubtful)

@@ -116,8 +116,14 @@ class Statistics:
         found = rows.lazy().select(numbered).collect(engine="in-memory") if numbered else ()
         answers = dict(zip(asked, found, strict=True))
         columns = {name: _summary(name, rows.height, answers, few.get(name)) for name in self._columns}
-        sample = rows[np.arange(0, rows.height, self._stride)].cast(self._schema)  # texts may be packed
+        sample = self._sampled(rows)
         return Summary(rows.height, columns, sample)
+
+    def _sampled(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Every n-th row, with texts that are not packed and do not keep the block's own text from being forgotten."""
+        sample = rows[np.arange(0, rows.height, self._stride)]
+        texts = {name: sample[name].to_list() for name, kind in self._schema.items() if kind == pl.String}
+        return sample.with_columns(pl.Series(name, found, pl.String) for name, found in texts.items())
 
     def add(self, summary: Summary) -> None:
         """Merge the next block; one thread does, in the blocks' order."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preprocess import cutting, grammar, records
+from preprocess import cutting, grammar
 from preprocess.cutting import Cutter, cut_records
 from preprocess.grammar import Grammar
 from preprocess.records import find_records
@@ -106,18 +106,5 @@ def test_find_finds_every_occurrence_across_windows(monkeypatch: pytest.MonkeyPa
     array: Any = np.frombuffer(b"\n".join(b"x" * size for size in range(20)), np.uint8)
 
     assert cutting.find(array, 10).tolist() == np.flatnonzero(array == 10).tolist()
-    assert cutting.count(array, 10) == 19
-
-
-@settings(max_examples=100, deadline=None)
-@given(text=st.lists(st.sampled_from([b'"a,b"', b'""', b"c", b'",,,"', b"d,"]), max_size=30).map(b",".join))
-def test_delimiters_outside_quotes_are_counted_the_same_in_pieces_as_at_once(text: bytes) -> None:
-    array: Any = np.frombuffer(text, np.uint8)
-    quotes = cutting.find(array, ord('"'))
-    outside = sum(1 for at, byte in enumerate(text) if byte == ord(",") and text[:at].count(b'"') % 2 == 0)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "_PIECE", 7)
-        assert records._count_outside(array, quotes, ord(",")) == outside
-    little_is_quoted = np.concatenate([array, np.full(4 * len(array), ord("x"), np.uint8)])
-    assert records._count_delimiters(little_is_quoted, quotes, ord(",")) == outside
+    assert cutting.find(array, 10, 120).tolist() == list(range(len(array)))
+    assert cutting.find(array[:0], 10).tolist() == []

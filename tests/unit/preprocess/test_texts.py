@@ -1,65 +1,67 @@
-"""Texts as Arrow keeps them: what is read from their sixteen bytes is what the texts say."""
+"""Texts as Arrow keeps them: what went in is what polars and Python see."""
 
 from __future__ import annotations
 
+import gc
+
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preprocess.texts import SHORT, Texts, texts_of
-from spotline.contracts.cells import WHITE_SPACE
+from preprocess.texts import Texts, texts_of
 
-ALPHABET = st.sampled_from([*"aZ~!\x1c\x7f", "é", "\u2003", "\U0001f600", *WHITE_SPACE])
-CELLS = st.lists(st.text(ALPHABET, max_size=16) | st.text(max_size=14), max_size=12)
+LONG = st.integers(10, 15).flatmap(lambda size: st.text("aé\u2003\U0001f600", min_size=size - 3, max_size=size))
+CELLS = st.lists(st.text(max_size=14) | LONG, max_size=12)
 
 
 @settings(max_examples=300, deadline=None)
-@given(first=CELLS, second=CELLS, start=st.integers(0, 5))
-def test_lengths_and_edges_are_those_of_the_texts(first: list[str], second: list[str], start: int) -> None:
-    parts = [pl.Series("x", cells, dtype=pl.String) for cells in (first, second)]
-    column = pl.concat(parts, rechunk=False)[start:]
-    cells = [cell.encode() for cell in (first + second)[start:]]
+@given(cells=CELLS, data=st.data())
+def test_polars_and_python_see_the_same_texts(cells: list[str], data: st.DataObject) -> None:
+    valid = data.draw(st.lists(st.booleans(), min_size=len(cells), max_size=len(cells)))
+    texts = texts_of(cells)
 
-    texts = texts_of(column)
-
-    assert texts.lengths().tolist() == [len(cell) for cell in cells]
-    for cell, plain in zip(cells, texts.have_plain_edges().tolist(), strict=True):
-        edges = cell[:1] + cell[-1:]
-        assert plain == (len(cell) <= SHORT and all(0x20 < byte < 0x80 for byte in edges))
-        if plain:
-            assert cell.decode().strip(WHITE_SPACE) == cell.decode()
+    assert len(texts) == len(cells)
+    assert texts.strings() == cells
+    assert texts.series("x").equals(pl.Series("x", cells, pl.String), check_dtypes=True, check_names=True)
+    shown = [cell if flag else None for cell, flag in zip(cells, valid, strict=True)]
+    assert texts.series("x", np.array(valid, bool)).to_list() == shown
 
 
 @settings(max_examples=200, deadline=None)
-@given(cells=CELLS, others=st.lists(st.text(ALPHABET, max_size=3), min_size=1, max_size=3))
-def test_a_short_text_is_found_wherever_it_is_and_nowhere_else(cells: list[str], others: list[str]) -> None:
-    texts, wanted = (texts_of(pl.Series("x", some, dtype=pl.String)) for some in (cells + others, others))
+@given(cells=CELLS.filter(len), data=st.data())
+def test_some_texts_are_taken_by_place_or_by_flag(cells: list[str], data: st.DataObject) -> None:
+    places = data.draw(st.lists(st.integers(0, len(cells) - 1), max_size=20))
+    flags = data.draw(st.lists(st.booleans(), min_size=len(cells), max_size=len(cells)))
+    texts = texts_of(cells)
 
-    for number, other in enumerate(others):
-        assert texts.are(wanted, number).tolist() == [cell == other for cell in cells + others]
-
-
-def test_an_empty_column_has_no_texts() -> None:
-    assert [len(half) for half in texts_of(pl.Series("x", dtype=pl.String))] == [0, 0]
+    assert texts.take(np.array(places, np.int64)).strings() == [cells[place] for place in places]
+    assert texts.take(np.array(flags)).strings() == [cell for cell, flag in zip(cells, flags, strict=True) if flag]
 
 
-@pytest.mark.parametrize(
-    ("column", "error", "message"),
-    [
-        (pl.Series("x", [1]), TypeError, "column x: Arrow's layout of it is b'l', not that of texts"),
-        (pl.Series("x", ["a", None]), ValueError, "column x: 1 cells are null"),
-    ],
-)
-def test_what_is_no_column_of_texts_is_refused(column: pl.Series, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        texts_of(column)
+def test_a_long_text_may_be_in_either_buffer() -> None:
+    first, second = texts_of(["a text in the first buffer", "short"]), texts_of(["one in the second buffer"])
+    views = np.concatenate([first.views, second.views])
+    views[2, 1] |= 1  # the buffer's number
+
+    texts = Texts(views, (first.buffers[0], second.buffers[0]))
+
+    assert texts.strings() == ["a text in the first buffer", "short", "one in the second buffer"]
 
 
-def test_the_texts_outlive_the_column() -> None:
-    column = pl.Series("x", ["a" * (index % 13) for index in range(1000)])
-    texts: Texts = texts_of(column)
-    lengths = texts.lengths().tolist()
-    del column
+def test_a_text_has_twelve_bytes_in_its_view_and_more_elsewhere() -> None:
+    texts = texts_of(["a" * 12, "é" * 6, "a" * 13])
 
-    assert texts.lengths().tolist() == lengths == [index % 13 for index in range(1000)]
+    assert texts.buffers[0].tobytes() == b"a" * 13
+    assert texts.views.tobytes()[4:16] == b"a" * 12
+
+
+@pytest.mark.parametrize("cells", [[], [""], ["a" * 100], ["a" * (index % 30) for index in range(1000)]])
+def test_the_series_outlives_the_texts(cells: list[str]) -> None:
+    texts = texts_of(cells)
+    series = texts.series("x")
+    del texts
+    gc.collect()
+
+    assert series.to_list() == cells

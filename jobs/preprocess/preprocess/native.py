@@ -1,0 +1,279 @@
+"""What preprocess does for every byte or every cell, in C (`cells.c`), and outside the interpreter's lock."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from preprocess.texts import Texts, texts_of
+from spotline.contracts import FieldType
+from spotline.contracts.cells import INT64
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from preprocess.grammar import Grammar
+    from preprocess.moments import Layout
+    from spotline.contracts import Field
+
+Positions = npt.NDArray[np.int64]
+States = npt.NDArray[np.uint8]
+
+# What a cell holds: a value, none, or what only the law can tell.
+VALUE, MISSING, DOUBTFUL = 0, 1, 2
+
+# What there is among the bytes of a record.
+HAS_NUL, HAS_OTHER_THAN_ASCII = 1, 2
+
+MAX_SPELLINGS = 255
+UNKNOWN = 255  # the number of a spelling that is not known
+
+MAX_WIDTH = 32  # bytes of a moment
+
+_SLOTS = 1 << 10
+_DIGITS_OF_A_YEAR = 4
+_LIBRARY = Path(__file__).with_name("cells.so")
+_NONE = -1  # where there is no such byte
+_MAX_SIZE = 1 << 31  # a view has 31 bits for where a text begins
+
+
+class Proof(NamedTuple):
+    """Where lines and records end in a text whose quoting is sound.
+
+    Attributes
+    ----------
+    lines
+        Each LF.
+    breaks
+        Those outside quotes.
+    open
+        Whether the text ends within quotes.
+    """
+
+    lines: Positions
+    breaks: Positions
+    open: bool
+
+
+def count(text: bytes, byte: int) -> int:
+    """How often a byte occurs."""
+    found: int = _cells.count(text, len(text), byte)
+    return found
+
+
+def prove(text: bytes, grammar: Grammar) -> Proof | None:
+    """Look at each quote of a text that begins with a record, and where lines end; None where a quote is out of place."""
+    lines = np.empty(count(text, ord("\n")), np.int64)
+    breaks = np.empty(len(lines), np.int64)
+    proof = _Proof()
+    sound = _cells.prove(
+        text, len(text), *_marks(grammar), int(grammar.double_quote), _at(lines), _at(breaks), ctypes.byref(proof)
+    )
+    return Proof(lines, breaks[: proof.breaks].copy(), bool(proof.open)) if sound else None
+
+
+def split(text: bytes, rows: int, wanted: Sequence[bool], grammar: Grammar) -> list[Texts | None] | None:
+    """Split well-formed records into cells, column by column; None for the columns that are not wanted.
+
+    Parameters
+    ----------
+    text
+        Records in which every quote is in its place, each ended by LF or CRLF.
+    rows
+        How many records it holds.
+    wanted
+        For each column, whether its cells are asked for.
+
+    Returns
+    -------
+    None when there are not so many records, one of them has more or fewer cells than there are columns, or the text is not UTF-8 or
+    holds NUL.
+    """
+    if len(text) >= _MAX_SIZE:
+        raise ValueError(f"a block of {len(text)} bytes: there may be {_MAX_SIZE - 1}")
+    views = [np.empty((rows, 2), np.uint64) if want else None for want in wanted]
+    columns = (ctypes.c_void_p * len(views))(*(None if view is None else _at(view) for view in views))
+    unquoted = np.empty(len(text), np.uint8)
+    used = _cells.split(text, len(text), *_marks(grammar), len(views), columns, rows, _at(unquoted))
+    if used < 0:
+        return None
+    buffers = np.frombuffer(text, np.uint8), unquoted[:used].copy()
+    return [None if view is None else Texts(view, buffers) for view in views]
+
+
+def inspect(text: bytes, ends: Positions, grammar: Grammar) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """How many cells each record has, and flags for what bytes it holds; malformed quoting makes its count mean nothing.
+
+    `ends` says where the records end, the last one with the text.
+    """
+    counts, flags = np.empty(len(ends), np.int64), np.empty(len(ends), np.uint8)
+    _cells.inspect(text, _at(ends), len(ends), *_marks(grammar), _at(counts), _at(flags))
+    return counts, flags
+
+
+class CellReader:
+    """Reads the cells of one field, as far as it is certain of them; several threads may.
+
+    White space and missing values are the contract's. Each method gives values and states (see `VALUE`); a value means nothing unless
+    its state says that there is one.
+    """
+
+    def __init__(self, field: Field) -> None:
+        self._missing = texts_of(field.missing_values)
+        self._group = (field.group_char or "").encode()
+        self._field = _Field(
+            missing=_texts(self._missing),
+            lengths=sum({1 << min(len(text.encode()), 63) for text in field.missing_values}),
+            group=_Text(self._group, len(self._group)),
+            point=ord(field.decimal_char) if field.decimal_char.isascii() else _NONE,
+            trim=field.trim,
+            required=field.constraints.required,
+        )
+        self._digits = _DIGITS_OF_A_YEAR if field.type is FieldType.YEAR else 0
+        self._limits = field.constraints.minimum, field.constraints.maximum
+
+    def texts(self, cells: Texts) -> tuple[Texts, States]:
+        """Texts, without the white space around them."""
+        values, states = np.empty_like(cells.views), np.empty(len(cells), np.uint8)
+        _cells.read_texts(_texts(cells), self._field, _at(values), _at(states))
+        return Texts(values, cells.buffers), states
+
+    def integers(self, cells: Texts) -> tuple[npt.NDArray[np.int64], States]:
+        """Integers of up to 18 digits within the field's limits, or years, which have four."""
+        values, states = np.empty(len(cells), np.int64), np.empty(len(cells), np.uint8)
+        least, most = self._limits_or(INT64[0], INT64[-1])
+        _cells.read_integers(_texts(cells), self._field, self._digits, least, most, _at(values), _at(states))
+        return values, states
+
+    def numbers(self, cells: Texts) -> tuple[npt.NDArray[np.float64], States]:
+        """Finite numbers within the field's limits."""
+        values, states = np.empty(len(cells), np.float64), np.empty(len(cells), np.uint8)
+        least, most = self._limits_or(-sys.float_info.max, sys.float_info.max)
+        _cells.read_numbers(_texts(cells), self._field, least, most, _at(values), _at(states))
+        return values, states
+
+    def moments(self, cells: Texts, layout: Layout) -> tuple[npt.NDArray[np.int64], States]:
+        """Moments written in a fixed width, in seconds since 1970."""
+        values, states = np.empty(len(cells), np.int64), np.empty(len(cells), np.uint8)
+        _cells.read_moments(_texts(cells), self._field, _layout(layout), _at(values), _at(states))
+        return values, states
+
+    def _limits_or(self, least: Any, most: Any) -> tuple[Any, Any]:
+        minimum, maximum = self._limits
+        return least if minimum is None else minimum, most if maximum is None else maximum
+
+
+class SpellingTable:
+    """Tells which of some known texts a cell is.
+
+    Parameters
+    ----------
+    spellings
+        At most `MAX_SPELLINGS`.
+    """
+
+    def __init__(self, spellings: Sequence[str]) -> None:
+        if len(spellings) > MAX_SPELLINGS:
+            raise ValueError(f"{len(spellings)} spellings: there may be {MAX_SPELLINGS}")
+        self._known = texts_of(spellings)
+        self._slots = np.empty(_SLOTS, np.uint8)
+        _cells.index_spellings(_texts(self._known), _at(self._slots))
+
+    def find(self, cells: Texts) -> tuple[npt.NDArray[np.uint8], int]:
+        """The number of each cell's spelling, and how many are `UNKNOWN`."""
+        numbers = np.empty(len(cells), np.uint8)
+        return numbers, _cells.find_spellings(_texts(cells), _texts(self._known), _at(self._slots), _at(numbers))
+
+
+def _marks(grammar: Grammar) -> tuple[int, int]:
+    return grammar.delimiter[0], grammar.quote[0] if grammar.quote else _NONE
+
+
+def _at(array: npt.NDArray[np.generic]) -> int:
+    address: int = array.ctypes.data
+    return address
+
+
+# The structures of cells.c, field by field.
+
+
+class _Texts(ctypes.Structure):
+    _fields_ = (("views", ctypes.c_void_p), ("count", ctypes.c_int64), ("buffers", ctypes.c_void_p * 2))
+
+
+class _Text(ctypes.Structure):
+    _fields_ = (("at", ctypes.c_char_p), ("length", ctypes.c_int64))
+
+
+class _Field(ctypes.Structure):
+    _fields_ = (
+        ("missing", _Texts),
+        ("lengths", ctypes.c_uint64),
+        ("group", _Text),
+        ("point", ctypes.c_int32),
+        ("trim", ctypes.c_uint8),
+        ("required", ctypes.c_uint8),
+    )
+
+
+class _Proof(ctypes.Structure):
+    _fields_ = (("breaks", ctypes.c_int64), ("open", ctypes.c_int32))
+
+
+class _Layout(ctypes.Structure):
+    _fields_ = (
+        ("width", ctypes.c_int32),
+        ("places", ctypes.c_int32 * 6),
+        ("pattern", ctypes.c_uint8 * MAX_WIDTH),
+        ("excess", ctypes.c_uint8 * MAX_WIDTH),
+        ("wrong", ctypes.c_uint8 * MAX_WIDTH),
+    )
+
+
+def _texts(texts: Texts) -> _Texts:
+    first, second = texts.buffers
+    return _Texts(_at(texts.views), len(texts), (ctypes.c_void_p * 2)(_at(first), _at(second)))
+
+
+def _layout(layout: Layout) -> _Layout:
+    places = [layout.numbers.get(directive, _NONE) for directive in "YmdHMS"]
+    made = _Layout(layout.width, (ctypes.c_int32 * 6)(*places))
+    for place in range(layout.width):
+        mark = layout.marks.get(place)
+        made.pattern[place], made.excess[place], made.wrong[place] = (
+            (ord("0"), 6, 0xF0) if mark is None else (mark, 0, 0xFF)
+        )
+    return made
+
+
+def _loaded() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(_LIBRARY))
+    except OSError as cause:
+        raise ImportError(f"{_LIBRARY} cannot be loaded ({cause}): make it with `make setup`") from cause
+    size, address, byte, mark = ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint8, ctypes.c_int32
+    texts, field = ctypes.POINTER(_Texts), ctypes.POINTER(_Field)
+    text = (ctypes.c_char_p, size)
+    for name, result, arguments in (
+        ("count", size, (*text, byte)),
+        ("prove", mark, (*text, byte, mark, mark, address, address, ctypes.POINTER(_Proof))),
+        ("split", size, (*text, byte, mark, mark, address, size, address)),
+        ("inspect", None, (ctypes.c_char_p, address, size, byte, mark, address, address)),
+        ("read_texts", None, (texts, field, address, address)),
+        ("read_integers", None, (texts, field, mark, size, size, address, address)),
+        ("read_numbers", None, (texts, field, ctypes.c_double, ctypes.c_double, address, address)),
+        ("read_moments", None, (texts, field, ctypes.POINTER(_Layout), address, address)),
+        ("index_spellings", None, (texts, address)),
+        ("find_spellings", size, (texts, texts, address, address)),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+_cells = _loaded()
