@@ -100,6 +100,8 @@ WRONG: list[tuple[bytes, str]] = [
     (contract(foreignKeys=[]), "foreignKeys: not supported"),
     (contract(missingValues="NA"), "missingValues: expected a list"),
     (contract(missingValues=["x", "x"]), "'x' is listed twice"),
+    (contract(missingValues=["", "\ud800x"]), "missingValues[1]: '\\ud800x' holds half a surrogate pair"),
+    (contract(**{"\udfff": 1}), "half a surrogate pair"),
     (contract(missingValues=[" NA"], spotline={"trim": True}), "' NA' can never match"),
     (contract(primaryKey=["b"]), "primaryKey: 'b' is no field; the fields are a or n"),
     (contract(primaryKey=["a", "a"]), "listed twice"),

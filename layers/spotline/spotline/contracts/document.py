@@ -9,19 +9,25 @@ from zoneinfo import ZoneInfo
 from spotline.contracts.errors import ContractError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _MISSING = object()
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse JSON in UTF-8, refusing what JSON parsers commonly let pass: doubled keys and NaN."""
+    """Parse JSON in UTF-8, refusing what JSON parsers commonly let pass: doubled keys, NaN, and halves of surrogate pairs."""
     try:
-        return json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except UnicodeDecodeError as cause:
         raise ContractError("", f"not UTF-8 (byte {cause.start}); save it as UTF-8") from cause
     except json.JSONDecodeError as cause:
         raise ContractError("", f"not JSON: {cause.msg} at line {cause.lineno}, column {cause.colno}") from cause
+    for where, text in _texts("", document):
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ContractError(
+                where, f"{text!a} holds half a surrogate pair, which is no character; write the character"
+            )
+    return document
 
 
 class Properties:
@@ -143,6 +149,19 @@ def check_zone(where: str, zone: str) -> None:
         ZoneInfo(zone)
     except (KeyError, ValueError, OSError) as cause:
         raise ContractError(where, f"{zone!r} is no IANA zone such as 'Europe/Paris'") from cause
+
+
+def _texts(where: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Every string in a document, names of properties among them, and where it stands."""
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(f"{where}[{index}]", item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield where, name
+            yield from _texts(f"{where}.{name}" if where else name, item)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
