@@ -60,10 +60,16 @@ class Metadata:
         return self._ask(f"/latest/meta-data/{path}", "GET", {"X-aws-ec2-metadata-token": token or self.token()})
 
     def get_for(self, seconds: float, path: str) -> None:
-        """Keep asking."""
+        """Keep asking; whoever waits for an answer when the socket closes is cut off, and asks again."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.get(path)
+            try:
+                self.get(path)
+            except ConnectionResetError:
+                continue
+            except urllib.error.URLError as error:
+                if not isinstance(error.reason, ConnectionResetError):
+                    raise
 
     def status(self, path: str) -> int:
         try:
