@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.twin.functions_cloud import FunctionsCloud, eventually, functions_cloud, package
+from tests.twin.test_guardian import alive
 from twin import guardian
 
 if TYPE_CHECKING:
@@ -46,15 +47,8 @@ def test_stopping_leaves_no_process_and_no_thread() -> None:
         started = time.monotonic()
     # Then it is quick, and nothing is left
     assert time.monotonic() - started < 5
-    assert not any(_runs(pid) for pid in pids)
+    assert not any(alive(pid) for pid in pids)
     assert eventually(lambda: not [t for t in threading.enumerate() if t not in before and t.name.startswith("twin-")])
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 class TestInstances:
@@ -125,5 +119,5 @@ class TestInstances:
         name = cloud.deploy(self.COUNTS)
         pid, _ = cloud.invoke(name).value
         psutil.Process(pid).kill()
-        eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+        eventually(lambda: not alive(pid))
         assert cloud.invoke(name).value[1] == 1

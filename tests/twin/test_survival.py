@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from benchmarks.twin import Runs, noop_twin, run_after_run
-from tests.twin.steps_cloud import until
+from tests.twin.test_guardian import alive, eventually
 from tests.twin.test_up import Up, wait_for
 
 if TYPE_CHECKING:
@@ -36,14 +36,6 @@ def processes_of(twin: NoopTwin, what: str) -> list[psutil.Process]:
     return found
 
 
-def is_alive(process: psutil.Process) -> bool:
-    """Whether a process runs; the twin looks for the ends of its own only when it needs them, so that they may stay as zombies."""
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def test_a_function_whose_process_is_killed_gets_another_one() -> None:
     with noop_twin() as twin:
         # Given functions that are warm
@@ -54,7 +46,7 @@ def test_a_function_whose_process_is_killed_gets_another_one() -> None:
         # When all their processes are killed
         for process in warm:
             process.kill()
-        until(lambda: not any(is_alive(process) for process in warm), 60)
+        assert eventually(lambda: not any(alive(process.pid) for process in warm))
         # Then the next run does not notice
         run_after_run(twin, runs, 1)
 

@@ -17,11 +17,11 @@ from spotline.contracts.cells import INT64
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from preprocess.cutting import Positions
     from preprocess.grammar import Grammar
     from preprocess.moments import Layout
     from spotline.contracts import Field
 
-Positions = npt.NDArray[np.int64]
 States = npt.NDArray[np.uint8]
 
 # What a cell holds: a value, none, or what only the law can tell.
