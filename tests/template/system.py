@@ -34,6 +34,7 @@ FILES = (
 DEV: dict[str, str] = {}
 PROD = {"Stage": "prod", "GangMembers": "4", "GangInstanceType": "p5.48xlarge", "Efa": "on", "Egress": "endpoints"}
 FARGATE = {"PostprocessOn": "fargate"}
+TRIAL = {"GangInstanceType": "c7i.large"}
 OWN_VPC = {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2", "MainFirst": "spot", "GangImageId": "ami-1"}
 
 _ARTEFACTS = {"CodeUri", "ContentUri", "DefinitionUri"}
@@ -135,6 +136,12 @@ def as_list(value: Any) -> list[Any]:
 def read_texts() -> dict[str, str]:
     """The files as they are in the checkout."""
     return {name: (ROOT / name).read_text() for name in FILES}
+
+
+def parameters_of(file: str) -> dict[str, Any]:
+    """The parameters that a template declares."""
+    declared: dict[str, Any] = templates.read((ROOT / file).read_text())["Parameters"]
+    return declared
 
 
 def load(parameters: Mapping[str, str], texts: Mapping[str, str] | None = None) -> System:

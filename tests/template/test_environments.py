@@ -43,7 +43,7 @@ def test_an_environment_has_room_for_the_gang_that_is_promised(environment: str,
 
 def test_prod_uses_every_gpu_of_its_instances() -> None:
     for definition, _ in gangs(deployed("prod")):
-        assert resources_of(definition) == {"VCPU": 192, "MEMORY": 1_966_080, "GPU": 8}
+        assert resources_of(definition) == {"VCPU": 192, "MEMORY": 1_900_544, "GPU": 8}
 
 
 def test_a_plain_sam_deploy_is_dev() -> None:

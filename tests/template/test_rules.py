@@ -8,9 +8,10 @@ import pytest
 
 from tests.template.mistakes import MISTAKES
 from tests.template.rules import RULES
-from tests.template.system import DEV, FARGATE, OWN_VPC, PROD, System, load
+from tests.template.system import DEV, FARGATE, OWN_VPC, PROD, TEMPLATE, TRIAL, System, load, parameters_of
 from twin.deployment.errors import ParameterError, RuleViolated, TemplateError
 
+GANG_TYPES = parameters_of(TEMPLATE)["GangInstanceType"]["AllowedValues"]
 SIZES = [
     {"GangMembers": members, "GangInstanceType": kind, "SpotMaxGangs": spot, "OnDemandMaxGangs": on_demand}
     for members, spot, on_demand in (
@@ -20,12 +21,13 @@ SIZES = [
         ("7", "4", "3"),
         ("8", "4", "2"),
     )
-    for kind in ("g5.2xlarge", "g6.2xlarge", "g6.4xlarge", "g6.12xlarge", "g6e.12xlarge", "p4d.24xlarge", "p5.48xlarge")
+    for kind in GANG_TYPES
 ]
 DEPLOYMENTS = {
     "dev": DEV,
     "prod": PROD,
     "own-vpc": OWN_VPC,
+    "trial": TRIAL,
     "fargate": FARGATE,
     "efa-4": {**PROD, "GangInstanceType": "p4d.24xlarge"},
     "efa-1": {"Efa": "on", "GangInstanceType": "g6.12xlarge"},

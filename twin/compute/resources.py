@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 DEFAULT_X86_64 = ("m6i", "c6i", "r6i", "c7i")
 DEFAULT_ARM64 = ("m6g", "c6g", "r6g", "c7g")
-_FAMILIES = {"optimal": DEFAULT_X86_64, "default_x86_64": DEFAULT_X86_64, "default_arm64": DEFAULT_ARM64}
+BUNDLES = {"optimal": DEFAULT_X86_64, "default_x86_64": DEFAULT_X86_64, "default_arm64": DEFAULT_ARM64}
 """What the bundles stand for, ``optimal`` too by now (AWS Batch API Reference, ComputeResource, instanceTypes)."""
 
 
@@ -77,7 +77,7 @@ def _named(name: str) -> list[InstanceType]:
     known = _known_types()
     if name in known:
         return [known[name]]
-    families = _FAMILIES.get(name, (name,))
+    families = BUNDLES.get(name, (name,))
     found = [kind for kind in known.values() if kind.name.partition(".")[0] in families]
     if not found:
         raise UnknownInstanceType(f"Instance type {name} does not exist")

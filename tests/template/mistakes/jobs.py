@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.template.mistakes.planting import COMPUTE, JOBS, Mistake
-from tests.template.system import DEFINITION, FARGATE, PROD, TEMPLATE
+from tests.template.system import DEFINITION, FARGATE, PROD, TEMPLATE, TRIAL
 
 TIMES = "!FindInMap [Times, !FindInMap [Member, !Ref GangInstanceType, Vcpus], !FindInMap [Times, !Ref GangMembers, !Ref SpotMaxGangs]]"
 MISTAKES = {
@@ -76,8 +76,22 @@ MISTAKES = {
     "more memory than ECS registers": Mistake(
         "whole_gangs_fit",
         COMPUTE,
-        'MemoryMiB: "30720", Gpus: "1", EfaCards: "0", SpotTypes: [g6.2xlarge]',
+        'MemoryMiB: "29696", Gpus: "1", EfaCards: "0", SpotTypes: [g6.2xlarge]',
         'MemoryMiB: "32768", Gpus: "1", EfaCards: "0", SpotTypes: [g6.2xlarge]',
+    ),
+    "15/16 of a small instance": Mistake(
+        "whole_gangs_fit",
+        COMPUTE,
+        'c7i.large: {Vcpus: "2", MemoryMiB: "3072"',
+        'c7i.large: {Vcpus: "2", MemoryMiB: "3840"',
+        TRIAL,
+    ),
+    "no GPU asked for by number": Mistake(
+        "resources_are_asked_for_in_whole_numbers",
+        JOBS,
+        "!If [WithGpus, {Type: GPU, Value: !Ref MemberGpus}, !Ref AWS::NoValue]",
+        "{Type: GPU, Value: !Ref MemberGpus}",
+        TRIAL,
     ),
     "an instance for two members": Mistake(
         "whole_gangs_fit", COMPUTE, "SpotTypes: [g6.2xlarge]", "SpotTypes: [g6.2xlarge, g6.12xlarge]"

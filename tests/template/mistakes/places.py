@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.template.mistakes.planting import COMPUTE, JOBS, NETWORK, Mistake
-from tests.template.system import DEFINITION, FARGATE, PROD
+from tests.template.system import DEFINITION, FARGATE, PROD, TRIAL
 
 MISTAKES = {
     "On-Demand with a Spot strategy": Mistake(
@@ -86,7 +86,16 @@ MISTAKES = {
     "a spread-out multi-node job": Mistake(
         "multi_node_jobs_stand_close", COMPUTE, "Strategy: cluster", "Strategy: spread"
     ),
-    "an image without the driver": Mistake("images_suit_their_instances", COMPUTE, "ECS_AL2023_NVIDIA", "ECS_AL2023"),
+    "an image without the driver": Mistake(
+        "images_suit_their_instances", COMPUTE, "!If [WithGpus, ECS_AL2023_NVIDIA, ECS_AL2023]", "ECS_AL2023"
+    ),
+    "a driver without a GPU": Mistake(
+        "images_suit_their_instances",
+        COMPUTE,
+        "!If [WithGpus, ECS_AL2023_NVIDIA, ECS_AL2023]",
+        "ECS_AL2023_NVIDIA",
+        TRIAL,
+    ),
     "Amazon Linux 2": Mistake(
         "images_suit_their_instances", COMPUTE, "{ImageType: ECS_AL2023}", "{ImageType: ECS_AL2}"
     ),

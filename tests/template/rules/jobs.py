@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 
 from tests.template.instances import INSTANCE_TYPES
+from tests.template.rules.sources import Data, Page, Report, rests_on
 from twin.compute import fargate
 from twin.deployment.shapes import to_api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tests.template.instances import InstanceType
     from tests.template.system import Resource, System
 
 # "can contain letters, numbers, periods (.), colons (:), and white space … can optionally end with an asterisk (*)":
@@ -164,6 +166,21 @@ def a_gang_is_an_array_that_batch_takes(system: System) -> Iterator[str]:
             yield f"{definition.path} and launch_gang disagree on the number of members"
 
 
+@rests_on(
+    Data("moto", "VCpuInfo, MemoryInfo and GpuInfo of DescribeInstanceTypes"),
+    Page(
+        "Batch User Guide",
+        "Compute resource memory management",
+        "https://docs.aws.amazon.com/batch/latest/userguide/memory-management.html",
+    ),
+    Report(
+        "https://github.com/aws/karpenter-provider-aws/issues/7929",
+        "7.5% of the installed memory is what no known type and image takes for itself",
+    ),
+    Report(
+        "https://github.com/thewca/worldcubeassociation.org/pull/9974", "an m6i.large registers 372 of 8192 MiB less"
+    ),
+)
 def whole_gangs_fit(system: System) -> Iterator[str]:
     """MaxvCpus is a whole multiple of one gang, and a member takes one whole instance: half a gang never holds GPUs."""
     members = int(system.named("LaunchGangFunction").properties["Environment"]["Variables"]["GANG_MEMBERS"])
@@ -175,12 +192,32 @@ def whole_gangs_fit(system: System) -> Iterator[str]:
                 yield f"{queue}: {most} vCPUs are no whole number of gangs of {members} x {asked['VCPU']}"
             for name in environment["InstanceTypes"]:
                 kind = INSTANCE_TYPES[name]
-                if (kind.vcpus, kind.gpus) != (asked["VCPU"], asked["GPU"]):
+                if (kind.vcpus, kind.gpus) != (asked["VCPU"], asked.get("GPU", 0)):
                     yield f"{definition.path}: a member asks for {asked}, {name} has {kind}"
-                if asked["MEMORY"] > kind.memory_gib * 1024 * 15 // 16:
-                    yield f"{definition.path}: {asked['MEMORY']} MiB are more than ECS registers of {name}"
+                if asked["MEMORY"] > _registered_mib(kind):
+                    yield f"{definition.path}: {asked['MEMORY']} MiB are more than ECS may register of {name}"
             if len({INSTANCE_TYPES[name].gpu for name in environment["InstanceTypes"]}) > 1:
                 yield f"{queue} mixes GPU models: {environment['InstanceTypes']}"
+
+
+def _registered_mib(kind: InstanceType) -> int:
+    """The least that ECS registers of an instance's memory: kernel, firmware and agent keep 7.5%, and 512 MiB of a small one."""
+    return min(kind.memory_mib * 925 // 1000, kind.memory_mib - 512)
+
+
+@rests_on(
+    Page(
+        "Batch API Reference",
+        "ResourceRequirement: the value of GPU is the number of physical GPUs to reserve",
+        "https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html",
+    ),
+)
+def resources_are_asked_for_in_whole_numbers(system: System) -> Iterator[str]:
+    """A requirement is 1 or more; a definition that wants no GPU does not name GPUs."""
+    for definition in system.all("AWS::Batch::JobDefinition"):
+        for name, amount in resources_of(definition).items():
+            if amount < 1:
+                yield f"{definition.path} asks for {name} {amount}"
 
 
 def jobs_on_the_main_queue_fit(system: System) -> Iterator[str]:
@@ -242,6 +279,7 @@ RULES = (
     tasks_outlast_their_jobs,
     a_gang_is_an_array_that_batch_takes,
     whole_gangs_fit,
+    resources_are_asked_for_in_whole_numbers,
     jobs_on_the_main_queue_fit,
     fargate_jobs_ask_for_what_fargate_has,
     containers_write_to_tmp_only,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.template.instances import INSTANCE_TYPES
+from tests.template.instances import INSTANCE_TYPES, find_types
 from tests.template.rules.jobs import container, gangs, queues_of
 from tests.template.system import Resource, System, as_list
 
@@ -116,7 +116,7 @@ def images_suit_their_instances(system: System) -> Iterator[str]:
     """Amazon Linux 2 environments can no longer be created, and GPUs want the image with their driver."""
     for environment in with_instances(system):
         resources = environment.properties["ComputeResources"]
-        gpus = any(name in INSTANCE_TYPES for name in resources["InstanceTypes"])
+        gpus = any(kind.gpus for kind in find_types(resources["InstanceTypes"]))
         wanted = "ECS_AL2023_NVIDIA" if gpus else "ECS_AL2023"
         if [image["ImageType"] for image in resources["Ec2Configuration"]] != [wanted]:
             yield f"{environment.path} needs {wanted}"
@@ -144,7 +144,7 @@ def efa_is_complete(system: System) -> Iterator[str]:
             efa = [it for it in interfaces if it["InterfaceType"] == "efa-only"]
             if not devices and not interfaces:
                 continue
-            cards = {INSTANCE_TYPES[name].efa_cards for name in environment["InstanceTypes"]}
+            cards = {INSTANCE_TYPES[name].efa_interfaces for name in environment["InstanceTypes"]}
             if {len(devices)} != cards or {len(efa)} != cards:
                 yield f"{queue}: {len(efa)} EFA interfaces and {len(devices)} devices, the instances have {cards} cards"
             places = [(it["NetworkCardIndex"], it["DeviceIndex"]) for it in interfaces]
