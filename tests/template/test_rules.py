@@ -6,9 +6,10 @@ from functools import cache
 
 import pytest
 
+from tests.template.instances import INSTANCE_TYPES
 from tests.template.mistakes import MISTAKES
 from tests.template.rules import RULES
-from tests.template.system import DEV, FARGATE, OWN_VPC, PROD, TEMPLATE, TRIAL, System, load, parameters_of
+from tests.template.system import DEV, EFA_1, FARGATE, OWN_VPC, PROD, TEMPLATE, TRIAL, System, load, parameters_of
 from twin.deployment.errors import ParameterError, RuleViolated, TemplateError
 
 GANG_TYPES = parameters_of(TEMPLATE)["GangInstanceType"]["AllowedValues"]
@@ -30,7 +31,7 @@ DEPLOYMENTS = {
     "trial": TRIAL,
     "fargate": FARGATE,
     "efa-4": {**PROD, "GangInstanceType": "p4d.24xlarge"},
-    "efa-1": {"Efa": "on", "GangInstanceType": "g6.12xlarge"},
+    "efa-1": EFA_1,
 }
 
 
@@ -58,6 +59,18 @@ def test_every_rule_has_a_mistake_that_it_catches() -> None:
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "-".join(size.values()))
 def test_gangs_of_every_size_fit_their_environments(size: dict[str, str]) -> None:
     assert list(RULES["whole_gangs_fit"](load(size))) == []
+
+
+@pytest.mark.parametrize("kind", GANG_TYPES)
+@pytest.mark.parametrize("efa", ["off", "on"])
+def test_every_instance_type_has_room_for_the_interfaces_of_a_gang(kind: str, efa: str) -> None:
+    if efa == "on" and not INSTANCE_TYPES[kind].efa_interfaces:
+        with pytest.raises(RuleViolated, match="must be one that has EFA"):
+            load({"GangInstanceType": kind, "Efa": efa})
+        return
+    system = load({"GangInstanceType": kind, "Efa": efa})
+    for rule in ("network_cards_have_room", "efa_is_complete", "security_groups_stand_in_one_place"):
+        assert list(RULES[rule](system)) == []
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from moto.batch.exceptions import ClientException, InvalidParameterValueException
+from moto.batch.exceptions import ClientException
 from moto.batch.models import BatchBackend, JobDefinition, JobQueue
 from moto.batch.responses import BatchResponse
+from moto.ec2.exceptions import EC2ClientError
 
-from twin.compute.resources import UnknownInstanceType, instance_types
+from twin.compute.environment_validation import environment_problems, read_offered
 from twin.compute.scheduler import Reason
 from twin.compute.service import Refused
 from twin.compute.validation import definition_problems
@@ -48,7 +49,7 @@ def install(jobs: JobService, capacity_changed: Callable[[], None]) -> None:
     replace(JobQueue, "describe", _show_time_limits)
     replace(BatchResponse, "createschedulingpolicy", _refuse_other_policies)
     replace(BatchResponse, "updateschedulingpolicy", _refuse_other_policies)
-    replace(BatchBackend, "_validate_compute_resources", _accept_default_instances)
+    replace(BatchBackend, "_validate_compute_resources", _check_environments_as_aws_does)
     replace(BatchBackend, "find_min_instances_to_meet_vcpus", _launch_nothing_beforehand)
     replace(BatchBackend, "update_compute_environment", _apply_updates(capacity_changed))
     replace(BatchBackend, "get_job_definition_by_name", _newest_active)
@@ -127,8 +128,8 @@ def _refuse_other_policies(original: Callable[[Any], str]) -> Callable[[Any], st
     return respond
 
 
-def _accept_default_instances(original: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-    """Moto demands minvCpus and instanceTypes, which AWS has defaults for, and knows no ``default_x86_64``."""
+def _check_environments_as_aws_does(original: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Moto demands minvCpus, instanceTypes and security groups, takes what regions lack, and reads no launch template."""
 
     def validate(self: Any, resources: dict[str, Any]) -> None:
         if "FARGATE" in resources["type"]:
@@ -136,13 +137,31 @@ def _accept_default_instances(original: Callable[[Any, Any], None]) -> Callable[
             return
         resources.setdefault("minvCpus", 0)
         resources.setdefault("instanceTypes", ["optimal"])
-        try:
-            instance_types(resources["instanceTypes"])
-        except UnknownInstanceType as error:
-            raise InvalidParameterValueException(str(error)) from error
-        original(self, {**resources, "instanceTypes": ["optimal"]})
+        interfaces = _interfaces(self.ec2_backend, resources.get("launchTemplate"))
+        problems = environment_problems(resources, interfaces, read_offered(self.region_name))
+        if problems:
+            raise ClientException("; ".join(f"Error executing request, Exception : {problem}" for problem in problems))
+        groups = [group for interface in interfaces for group in interface.get("Groups", ())]
+        groups += resources.get("securityGroupIds") or []
+        original(self, {**resources, "instanceTypes": ["optimal"], "securityGroupIds": groups})
 
     return validate
+
+
+def _interfaces(ec2: Any, named: Mapping[str, str] | None) -> list[dict[str, Any]]:
+    """The network interfaces of a launch template's version; none of no launch template."""
+    if not named:
+        return []
+    try:
+        if "launchTemplateId" in named:
+            template = ec2.get_launch_template(named["launchTemplateId"])
+        else:
+            template = ec2.get_launch_template_by_name(named["launchTemplateName"])
+        version = template.get_version(named.get("version") or "$Default")
+    except EC2ClientError as error:
+        raise ClientException(f"Error executing request, Exception : {error.message}") from error
+    interfaces: list[dict[str, Any]] = version.data.get("NetworkInterfaces") or []
+    return interfaces
 
 
 def _launch_nothing_beforehand(original: Any) -> Any:

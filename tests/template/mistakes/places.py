@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.template.mistakes.planting import COMPUTE, JOBS, NETWORK, Mistake
-from tests.template.system import DEFINITION, FARGATE, PROD, TRIAL
+from tests.template.system import DEFINITION, EFA_1, FARGATE, PROD, TRIAL
 
 MISTAKES = {
     "On-Demand with a Spot strategy": Mistake(
@@ -115,15 +115,52 @@ MISTAKES = {
         "",
         PROD,
     ),
-    "EFA as the first interface": Mistake(
-        "efa_is_complete",
+    "security groups beside interfaces": Mistake(
+        "security_groups_stand_in_one_place",
         COMPUTE,
-        "DeviceIndex: 0, InterfaceType: interface",
-        "DeviceIndex: 0, InterfaceType: efa",
+        "SecurityGroupIds: !If [WithEfa, !Ref AWS::NoValue, [!Ref GangSecurityGroup]]",
+        "SecurityGroupIds: [!Ref GangSecurityGroup]",
+        PROD,
+        every=True,
+    ),
+    "an interface without a group": Mistake(
+        "security_groups_stand_in_one_place",
+        COMPUTE,
+        "InterfaceType: efa, Groups: [!Ref GangSecurityGroup], ",
+        "InterfaceType: efa, ",
+        PROD,
+    ),
+    "two interfaces on card 0 of a p5 beside the task's": Mistake(
+        "network_cards_have_room",
+        COMPUTE,
+        "          - - {NetworkCardIndex: 0, DeviceIndex: 0, InterfaceType: efa, Groups: [!Ref GangSecurityGroup], DeleteOnTermination: true}\n",
+        "          - - {NetworkCardIndex: 0, DeviceIndex: 0, InterfaceType: interface, Groups: [!Ref GangSecurityGroup], DeleteOnTermination: true}\n"
+        "            - {NetworkCardIndex: 0, DeviceIndex: 1, InterfaceType: efa-only, Groups: [!Ref GangSecurityGroup], DeleteOnTermination: true}\n",
+        PROD,
+    ),
+    "a first interface without an address": Mistake(
+        "network_cards_have_room",
+        COMPUTE,
+        "DeviceIndex: 0, InterfaceType: efa,",
+        "DeviceIndex: 0, InterfaceType: efa-only,",
+        PROD,
+    ),
+    "cards that a smaller instance lacks": Mistake(
+        "network_cards_have_room",
+        COMPUTE,
+        'EfaCards: "1", SpotTypes: [g6.12xlarge]',
+        'EfaCards: "4", SpotTypes: [g6.12xlarge]',
+        EFA_1,
+    ),
+    "addresses on every card": Mistake(
+        "network_cards_have_room",
+        COMPUTE,
+        "{NetworkCardIndex: 1, DeviceIndex: 0, InterfaceType: efa-only,",
+        "{NetworkCardIndex: 1, DeviceIndex: 0, InterfaceType: efa,",
         PROD,
     ),
     "an interface without the gang's security group": Mistake(
-        "efa_is_complete",
+        "a_gang_is_open_to_itself_both_ways",
         COMPUTE,
         "InterfaceType: efa-only, Groups: [!Ref GangSecurityGroup]",
         "InterfaceType: efa-only, Groups: [!Ref JobSecurityGroup]",

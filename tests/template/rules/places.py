@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tests.template.instances import INSTANCE_TYPES, find_types
+from tests.template.instances import find_types
 from tests.template.rules.jobs import container, gangs, queues_of
+from tests.template.rules.sources import Data, Page, Report, rests_on
 from tests.template.system import Resource, System, as_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 _STRATEGIES: dict[str, set[str | None]] = {
     "EC2": {"BEST_FIT_PROGRESSIVE"},
@@ -31,6 +33,9 @@ _REASONS = {
     "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
     "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
 }
+_EFA = ("efa", "efa-only")
+_ORDINARY_INTERFACE = {"NetworkCardIndex": 0, "DeviceIndex": 0, "InterfaceType": "interface"}
+"""What EC2 gives an instance whose launch template describes no interface."""
 _JOIN_ECS = "service-role/AmazonEC2ContainerServiceforEC2Role"
 
 
@@ -134,25 +139,115 @@ def instances_are_hardened(system: System) -> Iterator[str]:
             yield f"{template.path}: its disks are not encrypted gp3"
 
 
+def interfaces_of(system: System, environment: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The network interfaces that an environment's launch template describes; none when EC2 makes the one it makes by itself."""
+    template = system.at(environment["LaunchTemplate"]["LaunchTemplateId"])
+    interfaces: list[dict[str, Any]] = template.properties["LaunchTemplateData"].get("NetworkInterfaces", [])
+    return interfaces
+
+
+def groups_of(system: System, environment: Mapping[str, Any]) -> set[str]:
+    """The security groups of an environment's instances."""
+    named = {group for interface in interfaces_of(system, environment) for group in interface["Groups"]}
+    return named | set(environment.get("SecurityGroupIds", []))
+
+
+@rests_on(
+    Report(
+        "https://github.com/aws/aws-cdk/issues/21577",
+        'CreateComputeEnvironment answers 400 "Either compute environment Security Groups or Network Interfaces in Launch template '
+        'are exclusively allowed"',
+    ),
+    Page(
+        "awsome-distributed-ai",
+        "aws-batch-distributed-training-p5: interfaces with groups in the launch template, no SecurityGroupIds in the environment",
+        "https://github.com/awslabs/awsome-distributed-ai/blob/main/1.architectures/3.aws-batch/0.aws-batch-distributed-training-p5.yaml",
+    ),
+    Page(
+        "Batch API Reference",
+        "ComputeResource: one or more security groups must be specified, in securityGroupIds or in a launch template",
+        "https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html",
+    ),
+)
+def security_groups_stand_in_one_place(system: System) -> Iterator[str]:
+    """In the environment, or on each network interface of its launch template, and never in both."""
+    for environment in with_instances(system):
+        resources = environment.properties["ComputeResources"]
+        interfaces = interfaces_of(system, resources)
+        if interfaces and resources.get("SecurityGroupIds"):
+            yield f"{environment.path} names security groups and its launch template network interfaces"
+        if not interfaces and not resources.get("SecurityGroupIds"):
+            yield f"{environment.path} has no security group"
+        yield from (
+            f"{environment.path}: the interface of card {it['NetworkCardIndex']} has no group"
+            for it in interfaces
+            if not it.get("Groups")
+        )
+
+
+@rests_on(
+    Data(
+        "moto",
+        "NetworkInfo.NetworkCards[].MaximumNetworkInterfaces and EfaInfo.MaximumEfaInterfaces of DescribeInstanceTypes",
+    ),
+    Page(
+        "Batch User Guide",
+        "Compute environment considerations for MNP: each multi-node task gets a network interface of its own",
+        "https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html",
+    ),
+    Page(
+        "EC2 User Guide",
+        "Maximize network bandwidth: an EFA-only interface is not the primary one, further cards take it at device index 0",
+        "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-acc-inst-types.html",
+    ),
+)
+def network_cards_have_room(system: System) -> Iterator[str]:
+    """No card carries more than it takes, and card 0 keeps a place for the interface that a multi-node task attaches."""
+    for definition, queue in gangs(system):
+        tasks = 1 if definition.properties["Type"] == "multinode" else 0
+        for environment in system.environments(queue):
+            interfaces = interfaces_of(system, environment) or [_ORDINARY_INTERFACE]
+            for kind in find_types(environment["InstanceTypes"]):
+                used = Counter({0: tasks}) + Counter(int(it["NetworkCardIndex"]) for it in interfaces)
+                for card, number in used.items():
+                    if card >= len(kind.interfaces) or number > kind.interfaces[card]:
+                        yield f"{queue}: {number} interfaces on card {card} of {kind.name}, whose cards take {kind.interfaces}"
+                efa = sum(it["InterfaceType"] in _EFA for it in interfaces)
+                if efa > kind.efa_interfaces:
+                    yield f"{queue}: {efa} EFA interfaces, {kind.name} takes {kind.efa_interfaces}"
+            yield from (f"{queue}: {problem}" for problem in _misplaced(interfaces))
+
+
+def _misplaced(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    places = [(int(it["NetworkCardIndex"]), int(it["DeviceIndex"])) for it in interfaces]
+    if len(set(places)) != len(places):
+        yield f"two interfaces in one place (card, device): {places}"
+    if places[0] != (0, 0) or interfaces[0]["InterfaceType"] == "efa-only":
+        yield f"the primary interface is {interfaces[0]['InterfaceType']} at {places[0]}; it carries IP, at (0, 0)"
+    for place, it in zip(places, interfaces, strict=True):
+        if place[0] > 0 and (place[1], it["InterfaceType"]) != (0, "efa-only"):
+            yield f"{it['InterfaceType']} at {place}: a further card has an efa-only interface, at device 0"
+
+
+@rests_on(
+    Data("moto", "EfaInfo.MaximumEfaInterfaces of DescribeInstanceTypes"),
+    Page(
+        "Batch User Guide",
+        "Elastic Fabric Adapter: a container sees the devices that its definition names; instances share a placement group",
+        "https://docs.aws.amazon.com/batch/latest/userguide/efa.html",
+    ),
+)
 def efa_is_complete(system: System) -> Iterator[str]:
-    """As many interfaces as the instance has cards, as many devices in the container, and an ordinary interface first."""
+    """As many EFA interfaces as the instance takes, as many devices in the container, in one cluster placement group."""
     for definition, queue in gangs(system):
         devices = container(definition)["LinuxParameters"].get("Devices", [])
         for environment in system.environments(queue):
-            data = system.at(environment["LaunchTemplate"]["LaunchTemplateId"]).properties["LaunchTemplateData"]
-            interfaces = data.get("NetworkInterfaces", [])
-            efa = [it for it in interfaces if it["InterfaceType"] == "efa-only"]
-            if not devices and not interfaces:
+            efa = [it for it in interfaces_of(system, environment) if it["InterfaceType"] in _EFA]
+            if not devices and not efa:
                 continue
-            cards = {INSTANCE_TYPES[name].efa_interfaces for name in environment["InstanceTypes"]}
-            if {len(devices)} != cards or {len(efa)} != cards:
-                yield f"{queue}: {len(efa)} EFA interfaces and {len(devices)} devices, the instances have {cards} cards"
-            places = [(it["NetworkCardIndex"], it["DeviceIndex"]) for it in interfaces]
-            expected = [(0, 0), (0, 1), *((card, 0) for card in range(1, max(cards)))]
-            if places != expected or interfaces[0]["InterfaceType"] != "interface":
-                yield f"{queue}: interfaces at (card, device) {places}, not {expected}"
-            if any(it.get("Groups") != environment["SecurityGroupIds"] for it in interfaces):
-                yield f"{queue}: an interface lacks the gang's security group"
+            most = {kind.efa_interfaces for kind in find_types(environment["InstanceTypes"])}
+            if {len(devices)} != most or {len(efa)} != most:
+                yield f"{queue}: {len(efa)} EFA interfaces and {len(devices)} devices, the instances take {most}"
             if "PlacementGroup" not in environment:
                 yield f"{queue}: EFA instances belong into one cluster placement group"
 
@@ -221,7 +316,7 @@ def a_gang_is_open_to_itself_both_ways(system: System) -> Iterator[str]:
     """What EFA demands, and what members that choose their ports need."""
     for _, queue in gangs(system):
         for environment in system.environments(queue):
-            for group in environment["SecurityGroupIds"]:
+            for group in groups_of(system, environment):
                 if not (_open(system, "Ingress", "Source", group) and _open(system, "Egress", "Destination", group)):
                     yield f"{group} is not open to itself both ways"
 
@@ -257,6 +352,8 @@ RULES = (
     multi_node_jobs_stand_close,
     images_suit_their_instances,
     instances_are_hardened,
+    security_groups_stand_in_one_place,
+    network_cards_have_room,
     efa_is_complete,
     queues_do_not_wait_for_ever,
     gangs_do_not_take_turns,

@@ -275,6 +275,43 @@ def test_unsound_time_limits_are_refused(change: dict[str, Any], problem: str, p
         patched.queue("q", environment, jobStateTimeLimitActions=[{**TIME_LIMIT, **change}])
 
 
-def test_an_unknown_instance_type_is_refused(patched: BatchCloud) -> None:
-    with pytest.raises(ClientError, match=r"z9\.huge does not exist"):
-        patched.environment("env", instanceTypes=["z9.huge"])
+@pytest.mark.parametrize("name", ["z9.huge", "z9", "t3"], ids=["type", "family", "burstable"])
+def test_an_instance_type_that_batch_does_not_take_is_refused(name: str, patched: BatchCloud) -> None:
+    """Seen live: aws/amazon-genomics-cli issue 209, opensupplyhub/open-supply-hub pull request 1058."""
+    refusal = r"Error executing request, Exception : Instance type can only be one of \[.*, m6i,"
+    with pytest.raises(ClientError, match=refusal):
+        patched.environment("env", instanceTypes=["m6i", name])
+
+
+def test_security_groups_beside_network_interfaces_are_refused(patched: BatchCloud) -> None:
+    """Seen live: aws/aws-cdk issue 21577."""
+    # Given a launch template with a network interface
+    (group,) = account_network()["securityGroupIds"]
+    template = launch_template([{"NetworkCardIndex": 0, "DeviceIndex": 0, "InterfaceType": "efa", "Groups": [group]}])
+    # When an environment names security groups besides, then it is refused as on AWS
+    with pytest.raises(
+        ClientError, match="Error executing request, Exception : Either compute environment Security Groups or"
+    ):
+        patched.environment("both", launchTemplate=template)
+    # And one of the two is enough
+    patched.environment("interfaces", launchTemplate=template, securityGroupIds=[])
+    patched.environment("groups", launchTemplate=launch_template([]))
+
+
+def test_an_environment_without_any_security_group_is_refused(patched: BatchCloud) -> None:
+    """API Reference, ComputeResource, securityGroupIds."""
+    with pytest.raises(ClientError, match="security group must be provided"):
+        patched.environment("none", launchTemplate=launch_template([]), securityGroupIds=[])
+
+
+def test_a_launch_template_that_does_not_exist_is_refused(patched: BatchCloud) -> None:
+    with pytest.raises(ClientError, match="lt-0123"):
+        patched.environment("env", launchTemplate={"launchTemplateId": "lt-0123", "version": "1"})
+
+
+def launch_template(interfaces: list[dict[str, Any]]) -> dict[str, str]:
+    """What an environment names a new launch template with these interfaces by."""
+    ec2 = clients.client("ec2")
+    name = f"template-{len(interfaces)}-{len(ec2.describe_launch_templates()['LaunchTemplates'])}"
+    made = ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData={"NetworkInterfaces": interfaces})
+    return {"launchTemplateId": made["LaunchTemplate"]["LaunchTemplateId"], "version": "1"}
