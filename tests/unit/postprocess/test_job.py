@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from spotline.layout import analysis_prefix, preprocess_prefix
 from spotline.manifests import ResultManifest
 from spotline.objects import LocalObjects
 from tests.unit.postprocess.leftovers import Scored, write_analysis, write_clean
+from tests.unit.postprocess.test_surroundings import Batch, described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 RUN = "flights-20130209-0123456789abcdef"
+KEY = "data/flights/20130209/flights.csv"
+SECONDS = 30  # far above what the timeouts of optional clients add up to, far below ten minutes
 QUEUES = {
     "job_queues": "main,spot,on-demand",
     "spot_queues": "spot",
@@ -177,9 +182,27 @@ def upload(s3: S3Client, folder: Path, bucket: str, prefix: str) -> None:
             s3.upload_file(str(path), bucket, prefix + path.relative_to(folder).as_posix())
 
 
+def settings_for(version: str) -> job.Settings:
+    """What the job's environment says in the cloud, for a version of the file."""
+    return job.Settings(
+        run_id=RUN,
+        dataset="flights",
+        day="20130209",
+        source_bucket="ingest",
+        source_key=KEY,
+        source_version_id=version,
+        execution_arn=f"arn:aws:states:us-east-1:123456789012:execution:pipeline:{RUN}",
+        intermediate_bucket="intermediate",
+        results_bucket="results",
+        runs_table="runs",
+        aws_batch_job_id="job-7",
+        ingest_bucket="ingest",
+        **QUEUES,
+    )
+
+
 def test_in_the_cloud_results_and_table_agree(tmp_path: Path, clean: Path, analysis: Path, cloud: S3Client) -> None:
-    key = "data/flights/20130209/flights.csv"
-    version = cloud.put_object(Bucket="ingest", Key=key, Body=b"a")["VersionId"]
+    version = cloud.put_object(Bucket="ingest", Key=KEY, Body=b"a")["VersionId"]
     upload(cloud, clean, "intermediate", preprocess_prefix(RUN))
     upload(cloud, analysis, "results", analysis_prefix(RUN))
     before = {
@@ -192,23 +215,7 @@ def test_in_the_cloud_results_and_table_agree(tmp_path: Path, clean: Path, analy
     key_of_gang = {"pk": {"S": f"RUN#{RUN}"}, "sk": {"S": "GANG#0001"}}
     item = {**key_of_gang, **{name: attribute(value) for name, value in gang.items()}}
     boto3.client("dynamodb").put_item(TableName="runs", Item=item)
-    settings = job.Settings(
-        run_id=RUN,
-        dataset="flights",
-        day="20130209",
-        source_bucket="ingest",
-        source_key=key,
-        source_version_id=version,
-        execution_arn=f"arn:aws:states:us-east-1:123456789012:execution:pipeline:{RUN}",
-        intermediate_bucket="intermediate",
-        results_bucket="results",
-        runs_table="runs",
-        aws_batch_job_id="job-7",
-        ingest_bucket="ingest",
-        **QUEUES,
-    )
-
-    document, written = job.postprocess_run(settings)
+    document, written = job.postprocess_run(settings_for(version))
 
     plain = TypeDeserializer().deserialize
     items = {
@@ -229,3 +236,39 @@ def test_in_the_cloud_results_and_table_agree(tmp_path: Path, clean: Path, analy
     assert [entry["day"] for entry in document["drift"]["days"]] == ["20130208"]
     assert result["drift"][0]["column"] == "status"
     assert document["timeline"][0]["market"] == "SPOT"
+
+
+@pytest.fixture
+def unanswered() -> Iterator[str]:
+    """The address of something that accepts a connection and never answers, as a filtered route to a service does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("service", ["batch", "s3"])
+def test_a_service_that_only_the_cost_needs_costs_seconds_when_it_does_not_answer(
+    service: str, tmp_path: Path, clean: Path, cloud: S3Client, unanswered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect: Any = boto3.client
+
+    def client(name: str, **options: Any) -> Any:
+        if name == "batch" and service != "batch":
+            return Batch(described("p", "main", "preprocess", 0, 3600))
+        if (
+            name == service and options["config"].read_timeout < SECONDS
+        ):  # the other client of S3 is for what the job needs
+            options["endpoint_url"] = unanswered
+        return connect(name, **options)
+
+    monkeypatch.setattr(boto3, "client", client)
+    version = cloud.put_object(Bucket="ingest", Key=KEY, Body=b"a")["VersionId"]
+    upload(cloud, write_clean(tmp_path / "data", analyse=False), "intermediate", preprocess_prefix(RUN))
+
+    started = time.monotonic()
+    document, written = job.postprocess_run(settings_for(version))
+
+    assert time.monotonic() - started < SECONDS
+    assert (document["cost"], written.value) == (None, "run-and-day")
+    report = cloud.get_object(Bucket="results", Key=f"runs/{RUN}/postprocess/job-7/report.html")["Body"].read()
+    assert b"The cost is not available" in report

@@ -61,6 +61,7 @@ def render(
         way_in_words=way.in_words(document),
         way_chart=way.chart(document),
         cost=cost,
+        cost_is_missing=cost is None and bool(run["run_id"]),  # a folder on this machine has no run, and no cost
         model=model,
         quality=metrics["quality"],
         model_in_words=_model_in_words(model, gang) if model else _no_model_in_words(rows),
