@@ -30,6 +30,8 @@ DEPLOYMENTS = {
     "own-vpc": OWN_VPC,
     "trial": TRIAL,
     "fargate": FARGATE,
+    "endpoints": {"Egress": "endpoints"},
+    "public": {**FARGATE, "Egress": "public"},
     "efa-4": {**PROD, "GangInstanceType": "p4d.24xlarge"},
     "efa-1": EFA_1,
 }
@@ -79,6 +81,12 @@ def test_every_instance_type_has_room_for_the_interfaces_of_a_gang(kind: str, ef
         ({"VpcId": "vpc-1"}, RuleViolated, "SubnetIds must name"),
         ({"SubnetIds": "subnet-1"}, RuleViolated, "VpcId must name"),
         ({"Efa": "on", "GangInstanceType": "g6.2xlarge"}, RuleViolated, "must be one that has EFA"),
+        (
+            {"Efa": "on", "GangInstanceType": "g6.12xlarge", "Egress": "public"},
+            RuleViolated,
+            "several network interfaces",
+        ),
+        ({"Zones": "eu-central-1a"}, ParameterError, "Zones"),
         ({"GangMembers": "1"}, ParameterError, "GangMembers"),
         ({"SpotMaxWaitSeconds": "60"}, ParameterError, "SpotMaxWaitSeconds"),
         ({"GangInstanceType": "t3.micro"}, ParameterError, "GangInstanceType"),

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.template.mistakes import access, data, jobs, places
+from tests.template.mistakes import access, data, jobs, network, places
 
-MISTAKES = jobs.MISTAKES | places.MISTAKES | access.MISTAKES | data.MISTAKES
+MISTAKES = jobs.MISTAKES | places.MISTAKES | network.MISTAKES | access.MISTAKES | data.MISTAKES

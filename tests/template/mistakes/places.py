@@ -21,7 +21,7 @@ MISTAKES = {
     "one zone": Mistake(
         "capacity_comes_from_several_zones",
         NETWORK,
-        '!Join [",", [!Ref PrivateSubnetA, !Ref PrivateSubnetB]]',
+        '!Join [",", *every-subnet]',
         "!Ref PrivateSubnetA",
     ),
     "both subnets in one zone": Mistake(
@@ -199,15 +199,5 @@ MISTAKES = {
         NETWORK,
         "      SourceSecurityGroupId: !Ref GangSecurityGroup\n",
         "      SourceSecurityGroupId: !Ref JobSecurityGroup\n",
-    ),
-    "data through the NAT gateway": Mistake(
-        "private_subnets_reach_their_data", NETWORK, "${AWS::Region}.dynamodb", "${AWS::Region}.sqs"
-    ),
-    "no way to the registry": Mistake(
-        "private_subnets_reach_their_data",
-        NETWORK,
-        "${AWS::Region}.ecr.dkr",
-        "${AWS::Region}.sqs",
-        {"Egress": "endpoints"},
     ),
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tests.template.rules import access, data, jobs, places
+from tests.template.rules import access, data, jobs, network, places
 from tests.template.system import System
 
 Rule = Callable[[System], Iterator[str]]
 
-RULES: dict[str, Rule] = {rule.__name__: rule for module in (jobs, places, access, data) for rule in module.RULES}
+RULES: dict[str, Rule] = {
+    rule.__name__: rule for module in (jobs, places, network, access, data) for rule in module.RULES
+}

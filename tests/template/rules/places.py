@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from tests.template.instances import find_types
 from tests.template.rules.jobs import container, gangs, queues_of
 from tests.template.rules.sources import Data, Page, Report, rests_on
-from tests.template.system import Resource, System, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from tests.template.system import Resource, System
 
 _STRATEGIES: dict[str, set[str | None]] = {
     "EC2": {"BEST_FIT_PROGRESSIVE"},
@@ -329,20 +330,6 @@ def _open(system: System, kind: str, end: str, group: Any) -> bool:
     )
 
 
-def private_subnets_reach_their_data(system: System) -> Iterator[str]:
-    """Gateway endpoints for S3 and DynamoDB in every VPC of ours, and one way out for the rest."""
-    if not system.all("AWS::EC2::VPC"):
-        return
-    endpoints = [as_list(endpoint.properties["ServiceName"])[0] for endpoint in system.all("AWS::EC2::VPCEndpoint")]
-    services = {name.split(".", 3)[3] for name in endpoints}
-    if not {"s3", "dynamodb"} <= services:
-        yield "the VPC lacks a gateway endpoint for S3 or DynamoDB"
-    if bool(system.all("AWS::EC2::NatGateway")) == (
-        {"ecr.api", "ecr.dkr", "ecs", "ecs-agent", "ecs-telemetry", "logs", "sts"} <= services
-    ):
-        yield "instances reach ECS, ECR and Logs by a NAT gateway or by interface endpoints, and by one of them only"
-
-
 RULES = (
     fargate_has_no_instances,
     markets_and_strategies_agree,
@@ -361,5 +348,4 @@ RULES = (
     datasets_share_the_queues_that_are_not_gangs,
     nothing_comes_in_from_an_address,
     a_gang_is_open_to_itself_both_ways,
-    private_subnets_reach_their_data,
 )
