@@ -20,7 +20,7 @@ from twin.deployment import template as templates
 from twin.deployment.intrinsics import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "template.yaml"
@@ -31,6 +31,7 @@ FILES = (
     DEFINITION,
 )
 
+REGION = "eu-central-1"
 DEV: dict[str, str] = {}
 PROD = {"Stage": "prod", "GangMembers": "4", "GangInstanceType": "p5.48xlarge", "Efa": "on", "Egress": "endpoints"}
 EFA_1 = {"Efa": "on", "GangInstanceType": "g6.12xlarge"}
@@ -67,6 +68,8 @@ class System:
 
     texts: Mapping[str, str]
     parameters: Mapping[str, str]
+    region: str
+    zones: Sequence[str]
     resources: list[Resource] = field(default_factory=list)
 
     def all(self, kind: str) -> list[Resource]:
@@ -145,9 +148,16 @@ def parameters_of(file: str) -> dict[str, Any]:
     return declared
 
 
-def load(parameters: Mapping[str, str], texts: Mapping[str, str] | None = None) -> System:
-    """Resolve the system as it would be deployed with these parameters."""
-    system = System(read_texts() if texts is None else texts, parameters)
+def load(
+    parameters: Mapping[str, str],
+    texts: Mapping[str, str] | None = None,
+    *,
+    region: str = REGION,
+    zones: Sequence[str] | None = None,
+) -> System:
+    """Resolve the system as it would be deployed with these parameters, in a region with these zones (three, if not given)."""
+    zones = [f"{region}{letter}" for letter in "abc"] if zones is None else zones
+    system = System(read_texts() if texts is None else texts, parameters, region, zones)
     _Stack(system, "", TEMPLATE, parameters).resolve_all()
     return system
 
@@ -160,16 +170,16 @@ class _Stack:
         template = templates.read(system.texts[file])
         declared = template.get("Parameters", {})
         values = parameter_values.bind(declared, given, stored=lambda name: name)
-        with mock.patch.dict(os.environ, AWS_DEFAULT_REGION=_PSEUDO["AWS::Region"]):  # SAM asks the environment for it
+        with mock.patch.dict(os.environ, AWS_DEFAULT_REGION=system.region):  # SAM asks the environment for it
             self._template = transforms.expand(packaged(template), {key: str(value) for key, value in given.items()})
         resources = self._template["Resources"]
         names = {logical_id: "{" + self._path(logical_id) + "}" for logical_id in resources}
         self._scope = Scope(
-            {**names, **values, **_PSEUDO},
+            {**names, **values, **_PSEUDO, "AWS::Region": system.region},
             attribute=self._attribute,
             mappings=self._template.get("Mappings"),
             conditions=self._template.get("Conditions"),
-            zones=lambda region: [f"{region}a", f"{region}b", f"{region}c"],
+            zones=lambda _region: list(system.zones),
         )
         rules.check(self._template.get("Rules", {}), self._scope)
         self._nested: dict[str, _Stack] = {}
@@ -208,7 +218,6 @@ _PSEUDO: dict[str, Any] = {
     "AWS::AccountId": "111122223333",
     "AWS::NotificationARNs": [],
     "AWS::Partition": "aws",
-    "AWS::Region": "eu-central-1",
     "AWS::StackId": "arn:aws:cloudformation:eu-central-1:111122223333:stack/spotline/1",
     "AWS::StackName": "spotline",
     "AWS::URLSuffix": "amazonaws.com",
