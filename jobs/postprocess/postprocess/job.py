@@ -38,9 +38,6 @@ METRICS, REPORT = "metrics.json", "report.html"
 # What a run's record keeps of long lists: enough for a message, far from an item's 400 KB.
 FEW = 3
 DAYS_COMPARED = 7
-# For what a report can do without, the run's jobs and the prices: an endpoint that is missing, or a service that does not answer, costs
-# a call at most 3 x 5 s and two back-offs of at most 3 s. botocore's own limit of 60 s, eight times, would cost ten minutes.
-OPTIONAL = {"connect_timeout": 3, "read_timeout": 5, "retries": {"mode": "standard", "max_attempts": 3}}
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,9 @@ def postprocess_run(settings: Settings) -> tuple[dict[str, Any], Written]:
     columns = columns_of(inputs.cleaned.quality, inputs.cleaned.manifest.rows_clean)
     generation = inputs.analysed.manifest.generation if inputs.analysed else 0
     gangs = table.gangs(settings.run_id, generation)
-    optional = Config(**OPTIONAL)
+    # For what a report can do without, the run's jobs and the prices: an endpoint that is missing, or a service that does not answer,
+    # costs a call at most 3 x 5 s and two back-offs of at most 3 s. botocore's own 60 s, eight times, would cost ten minutes.
+    optional = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
     batch, prices = boto3.client("batch", config=optional), boto3.client("s3", config=optional)
     way, cost = way_of_run(batch, prices, settings, settings.run_id, gangs)
     drift = drift_document(columns, [_earlier(item) for item in table.days_before(day, DAYS_COMPARED)])
