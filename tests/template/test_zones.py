@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-from pathlib import Path
 from typing import Any
 
-import moto
 import pytest
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
+from tests.template.instances import REGIONS, read_offerings
 from tests.template.rules import RULES
 from tests.template.system import System, load
-
-_OFFERINGS = Path(moto.__file__).parent / "ec2" / "resources" / "instance_type_offerings" / "availability-zone"
 
 
 def zones_by_region() -> dict[str, list[str]]:
@@ -23,16 +18,10 @@ def zones_by_region() -> dict[str, list[str]]:
     Moto ships both of AWS's answers. Where they differ, only a zone that is in both counts.
     """
     described = {region: [zone.name for zone in zones] for region, zones in RegionsAndZonesBackend.zones.items()}
-    offering = {path.name.split(".")[0]: _zones_of(path) for path in _OFFERINGS.glob("*.json*")}
+    offering = {region: set().union(*read_offerings(region).values()) for region in REGIONS}
     return {
         region: [zone for zone in zones if zone in offering.get(region, zones)] for region, zones in described.items()
     }
-
-
-def _zones_of(path: Path) -> set[str]:
-    raw = path.read_bytes()
-    offers: list[dict[str, Any]] = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
-    return {offer["Location"] for offer in offers}
 
 
 ZONES = zones_by_region()

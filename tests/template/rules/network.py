@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.template.calls import endpoints_needed
 from tests.template.rules.jobs import gangs
+from tests.template.rules.places import interfaces_of
 from tests.template.rules.sources import Choice, Data, Page, rests_on
 from tests.template.system import Resource, System, as_list
 
@@ -151,13 +152,10 @@ def _efa_groups(system: System, queue: Any) -> set[str]:
 
 def _interface_groups(system: System, queue: Any) -> set[str]:
     """The groups of the network interfaces that a queue's launch templates describe."""
-    templates = (
-        system.at(environment["LaunchTemplate"]["LaunchTemplateId"]) for environment in system.environments(queue)
-    )
     return {
         group
-        for template in templates
-        for interface in template.properties["LaunchTemplateData"].get("NetworkInterfaces", [])
+        for environment in system.environments(queue)
+        for interface in interfaces_of(system, environment)
         for group in interface["Groups"]
     }
 
