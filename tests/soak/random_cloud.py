@@ -46,11 +46,10 @@ PARAMETERS = {
     "OnDemandMaxGangs": "2",
     "SpotMaxWaitSeconds": "600",
     "OnDemandMaxWaitSeconds": "600",
+    "SpotFormingSeconds": "40",  # a member that dies before the gang has formed is missed only when this time is over
+    "OnDemandFormingSeconds": "40",
     "MainFirst": "spot",  # so that container jobs can be reclaimed, too
 }
-FORMING_SECONDS = "40"
-"""How long a gang's members wait for each other: a member that dies before that cannot be missed, and the others wait all of it."""
-_GANGS = ("spotline-analysis-spot", "spotline-analysis-on-demand")
 _PUBLISHED = re.compile(r"runs/([^/]+)/analysis/(manifest|checkpoints/pointer)\.json")
 _ENDED = ("SUCCEEDED", "FAILED")
 
@@ -256,20 +255,9 @@ def random_cloud(seed: int) -> Iterator[RandomCloud]:
         for market in ("spot", "on-demand"):
             compute.set_capacity(market, math.inf)
         cloud = RandomCloud(twin, stack, slack)
-        for name in _GANGS:
-            twin.client("batch").register_job_definition(**_impatient(cloud.newest_definition(name)))
         compute.on_job_change(cloud.jobs.changed)
         replace(S3Backend, "put_object", functools.partial(_tell_of_claims, cloud.claims))
         yield cloud
-
-
-def _impatient(definition: dict[str, Json]) -> dict[str, Json]:
-    """A gang's definition whose members do not wait for each other for minutes."""
-    nodes = definition.get("nodeProperties", {}).get("nodeRangeProperties", [])
-    for container in [definition.get("containerProperties"), *[group["container"] for group in nodes]]:
-        if container is not None:
-            container["environment"].append({"name": "GANG_FORMING_SECONDS", "value": FORMING_SECONDS})
-    return definition
 
 
 def _tell_of_claims(claims: Claims, original: Any) -> Any:

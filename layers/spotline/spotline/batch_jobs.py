@@ -24,13 +24,24 @@ _UNFINISHED: tuple[JobStatusType, ...] = ("SUBMITTED", "PENDING", "RUNNABLE", "S
 
 @dataclass(frozen=True)
 class GangPlaces:
-    """Where gangs run: a queue and a job definition for each market, and how many members each gang has."""
+    """Where gangs run: a queue and a job definition for each market, and how many members each gang has.
+
+    `spot_forming_seconds` and `on_demand_forming_seconds` are how long a member waits for the others before it gives up. The markets
+    differ because Batch starts members differently: the children of an array whenever there is an instance for one of them, the nodes
+    of a multi-node job once the main node runs ("Job lifecycle for MNP jobs", Batch user guide).
+    """
 
     spot_queue: str
     spot_job_definition: str
+    spot_forming_seconds: int
     on_demand_queue: str
     on_demand_job_definition: str
+    on_demand_forming_seconds: int
     members: int
+
+    def forming_seconds(self, market: Market) -> int:
+        """How long a member of a gang on `market` waits for the others."""
+        return self.spot_forming_seconds if market is Market.SPOT else self.on_demand_forming_seconds
 
 
 def submit_gang(client: BatchClient, gang: Gang, places: GangPlaces) -> str:
@@ -44,6 +55,7 @@ def submit_gang(client: BatchClient, gang: Gang, places: GangPlaces) -> str:
         {"name": "RUN_ID", "value": gang.run_id},
         {"name": "GENERATION", "value": str(gang.generation)},
         {"name": "EXECUTION_ARN", "value": gang.execution_arn},
+        {"name": "GANG_FORMING_SECONDS", "value": str(places.forming_seconds(gang.market))},
     ]
     common: Any = {
         "jobName": gang_job_name(gang.run_id, gang.generation),

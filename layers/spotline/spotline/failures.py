@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from spotline.exits import ExitCode
@@ -123,9 +124,19 @@ class _Ended:
 
 @dataclass(frozen=True)
 class _Rule:
+    """An error and what it means. The last two are for a gang on On-Demand, where the same end may have another name and sentence."""
+
     error: ErrorName
     holds: Callable[[_Ended], bool]
     sentence: str
+    on_demand: ErrorName | None = None
+    on_demand_sentence: str = ""
+
+    def read_on(self, market: Market | None) -> tuple[ErrorName, str]:
+        """The error and its sentence on `market`; a container job's queue tries both, and lacks capacity only when On-Demand does."""
+        if market is Market.ON_DEMAND or (market is None and self.error is ErrorName.SPOT_NO_CAPACITY):
+            return self.on_demand or self.error, self.on_demand_sentence or self.sentence
+        return self.error, self.sentence
 
 
 def _reclaimed(end: _Ended) -> bool:
@@ -154,7 +165,7 @@ def _gang_not_formed(end: _Ended) -> bool:
 
 
 def _no_capacity(end: _Ended) -> bool:
-    return "CAPACITY:" in end.status_reason or end.status_reason == WAITED_TOO_LONG or _gang_not_formed(end)
+    return "CAPACITY:" in end.status_reason or end.status_reason == WAITED_TOO_LONG
 
 
 def _terminated(end: _Ended) -> bool:
@@ -168,11 +179,21 @@ _RULES = (
         ErrorName.SPOT_INTERRUPTED,
         lambda end: _reclaimed(end) or (end.noticed and not _stopped(end)),
         "The Spot instance of {who} was reclaimed",
+        on_demand=ErrorName.GANG_MEMBER_LOST,  # a host that went away there was not reclaimed
+        on_demand_sentence="The instance of {who} went away",
     ),
     _Rule(
         ErrorName.JOB_IMAGE_UNAVAILABLE,
         lambda end: end.container_reason.startswith("CannotPull"),
         "The image of {who} could not be pulled: {detail}. Push it or mend the definition, then redrive",
+    ),
+    _Rule(
+        # Batch sets this reason for a job that fits, too, while its environment starts instances from zero, and clears it when they are
+        # there (seen live: nextflow-io/nextflow issue 7479). The state machine tries a gang once more before it believes it.
+        ErrorName.JOB_MISCONFIGURED,
+        lambda end: "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT" in end.status_reason,
+        "Batch found no instance that {who} fits on: {detail}. Batch also says so for a while when it starts instances from zero: redrive"
+        " once. If it fails again, the definition asks for more than any instance type of the queue's environments has",
     ),
     _Rule(
         ErrorName.JOB_MISCONFIGURED,
@@ -203,6 +224,17 @@ _RULES = (
         ErrorName.SPOT_NO_CAPACITY,
         _no_capacity,
         "There was no {market} capacity for {who}: {detail}",
+        on_demand=ErrorName.ON_DEMAND_NO_CAPACITY,
+    ),
+    _Rule(
+        # An array's children start as instances come, so on Spot the others most likely got none. The main node of a multi-node job starts
+        # when the instances of all nodes are there ("Job lifecycle for MNP jobs", Batch user guide): on On-Demand the others were slow.
+        ErrorName.SPOT_NO_CAPACITY,
+        _gang_not_formed,
+        "The gang did not form in time on Spot: {who} gave up waiting{absent}",
+        on_demand=ErrorName.GANG_MEMBER_LOST,
+        on_demand_sentence="The gang did not form in time: {who} gave up waiting{absent}. If the others were still pulling the image,"
+        " raise OnDemandFormingSeconds; else read their logs",
     ),
     _Rule(
         ErrorName.JOB_TERMINATED,
@@ -231,25 +263,23 @@ def classify(
         Members that wrote a Spot notice beside the checkpoint: that counts whatever AWS's own reason is, unless the reason of
         the member or of the whole job is a stop that somebody asked for, or a timeout.
     """
-    job_id = str(job.get("jobId", ""))
     whole = _Ended(job, None, noticed=False, of_gang=market is not None)
     believed = () if _stopped(whole) else noticed
     ends = [_Ended(member, index, index in believed, of_gang=True) for index, member in enumerate(members) if member]
     ends = [end for end in ends if end.failed or end.noticed]
     ends.append(whole)
+    failed = partial(_failure, job_id=str(job.get("jobId", "")), market=market, absent=_absent(members))
     if any(end.status_reason == GIVES_WAY for end in ends):
-        return _failure(ErrorName.SPOT_INTERRUPTED, "The gang gave its slot to the day's work", whole, job_id, market)
+        return failed(ErrorName.SPOT_INTERRUPTED, "The gang gave its slot to the day's work", whole)
     by_others = [end for end in ends if not end.ended_by_us or end.noticed]
     for rule in _RULES:
         for end in ends if rule.error is ErrorName.SPOT_NO_CAPACITY else by_others:
             if rule.holds(end):
-                return _failure(rule.error, rule.sentence, end, job_id, market)
+                return failed(*rule.read_on(market), end)
     lost = _most_telling(by_others or ends)
     if market is None:
-        return _failure(ErrorName.JOB_FAILED, "The job of {who} ended without success: {detail}", lost, job_id, market)
-    return _failure(
-        ErrorName.GANG_MEMBER_LOST, "The gang lost {who} and no host was reclaimed: {detail}", lost, job_id, market
-    )
+        return failed(ErrorName.JOB_FAILED, "The job of {who} ended without success: {detail}", lost)
+    return failed(ErrorName.GANG_MEMBER_LOST, "The gang lost {who} and no host was reclaimed: {detail}", lost)
 
 
 def _most_telling(ends: Sequence[_Ended]) -> _Ended:
@@ -258,18 +288,22 @@ def _most_telling(ends: Sequence[_Ended]) -> _Ended:
     return next((end for end in members if end.exit_code != ExitCode.TRY_AGAIN), members[0])
 
 
-def _failure(error: ErrorName, sentence: str, end: _Ended, job_id: str, market: Market | None) -> Failure:
+def _absent(members: Sequence[Job]) -> str:
+    """The members that never ran, in words. Batch describes no node that it did not start, and an ended one has `startedAt`."""
+    never = [str(index) for index, member in enumerate(members) if not member or "startedAt" not in member]
+    return f"; members that had not started: {', '.join(never)}" if 0 < len(never) < len(members) else ""
+
+
+def _failure(
+    error: ErrorName, sentence: str, end: _Ended, *, job_id: str, market: Market | None, absent: str
+) -> Failure:
     reason = end.container_reason or end.status_reason
-    if market is not Market.SPOT and error is ErrorName.SPOT_NO_CAPACITY:
-        error = ErrorName.ON_DEMAND_NO_CAPACITY  # there is nothing to fall back to
-    if market is Market.ON_DEMAND and error is ErrorName.SPOT_INTERRUPTED:
-        error = ErrorName.GANG_MEMBER_LOST  # a host that went away there was not reclaimed
-        sentence = sentence.replace("The Spot instance of {who} was reclaimed", "The instance of {who} went away")
     text = sentence.format(
         who="the job" if end.member is None else f"member {end.member}",
         detail=reason or f"exit code {end.exit_code}",
         exit_code=end.exit_code,
         market=_MARKET_NAMES[market],
+        absent=absent,
     )
     return Failure(
         error=error,

@@ -29,9 +29,11 @@ class LaunchSettings:
 
     spot_queue: str
     spot_job_definition: str
+    spot_forming_seconds: int
     spot_max_gangs: int
     on_demand_queue: str
     on_demand_job_definition: str
+    on_demand_forming_seconds: int
     on_demand_max_gangs: int
     on_demand_gang_hours_per_day: int
     gang_members: int
@@ -43,8 +45,10 @@ class LaunchSettings:
         return GangPlaces(
             spot_queue=self.spot_queue,
             spot_job_definition=self.spot_job_definition,
+            spot_forming_seconds=self.spot_forming_seconds,
             on_demand_queue=self.on_demand_queue,
             on_demand_job_definition=self.on_demand_job_definition,
+            on_demand_forming_seconds=self.on_demand_forming_seconds,
             members=self.gang_members,
         )
 

@@ -38,6 +38,9 @@ def failed(
     return job | ({"statusReason": reason} if reason is not None else {})
 
 
+NO_IMAGE = failed("Task failed to start", None, "CannotPullContainerError: not found")
+
+
 def done() -> dict[str, Any]:
     return {"jobId": "5f0c", "status": "SUCCEEDED", "container": {"exitCode": 0}}
 
@@ -74,7 +77,28 @@ GANGS = [
         0,
     ),
     ("half formed: one waited in vain", SPOT, [failed(EXITED, 76), failed(GANG_ENDED)], (), "Spot.NoCapacity", 0),
-    ("not formed on On-Demand", ON_DEMAND, [failed(EXITED, 76)], (), "OnDemand.NoCapacity", 0),
+    # Batch starts the main node only when the instances of all nodes are there ("Job lifecycle for MNP jobs", Batch user guide)
+    ("slow to start on On-Demand", ON_DEMAND, [failed(EXITED, 76), failed(EXITED, 75)], (), "Gang.MemberLost", 0),
+    ("a node that was never described in time", ON_DEMAND, [failed(EXITED, 76), {}], (), "Gang.MemberLost", 0),
+    ("a main node whose nodes nobody described", ON_DEMAND, [failed(EXITED, 76)], (), "Gang.MemberLost", 0),
+    (
+        "no room, and a main node that gave up",
+        ON_DEMAND,
+        [failed(EXITED, 76), failed(NO_ROOM)],
+        (),
+        "OnDemand.NoCapacity",
+        1,
+    ),
+    ("slow to start on Spot, where another market is left", SPOT, [failed(EXITED, 76)] * 2, (), "Spot.NoCapacity", 0),
+    ("crashed while the others waited for it", ON_DEMAND, [failed(EXITED, 76), failed(EXITED, 1)], (), "Job.Failed", 1),
+    (
+        "an image that is missing, while the others waited",
+        ON_DEMAND,
+        [failed(EXITED, 76), NO_IMAGE],
+        (),
+        "Job.ImageUnavailable",
+        1,
+    ),
     ("can never be placed", SPOT, [failed(NEVER_FITS)], (), "Job.Misconfigured", 0),
     ("bad configuration", SPOT, [failed(EXITED, 78), failed(EXITED, 76)], (), "Job.Misconfigured", 0),
     (
@@ -156,6 +180,36 @@ def test_a_gangs_end_has_one_name(
     assert (failure.error, failure.member) == (error, member)
     assert failure.sentence.isprintable()
     assert "{" not in failure.sentence
+
+
+@pytest.mark.parametrize(
+    ("market", "said"),
+    [
+        (SPOT, "The gang did not form in time on Spot: member 0 gave up waiting; members that had not started: 1, 2"),
+        (ON_DEMAND, "The gang did not form in time: member 0 gave up waiting; members that had not started: 1, 2. If "),
+    ],
+)
+def test_a_gang_that_did_not_form_names_who_had_not_started(market: Market, said: str) -> None:
+    members = [failed(EXITED, 76, startedAt=1), failed(GANG_ENDED), {}]
+    assert classify(PARENT, members, market=market).sentence.startswith(said)
+
+
+def test_a_gang_that_did_not_form_though_all_had_started_names_nobody() -> None:
+    members = [failed(EXITED, 76, startedAt=1), failed(EXITED, 75, startedAt=9)]
+    assert "had not started" not in classify(PARENT, members, market=ON_DEMAND).sentence
+
+
+@pytest.mark.parametrize("market", [SPOT, ON_DEMAND, None])
+def test_a_reason_that_batch_also_gives_while_it_starts_instances_says_so(market: Market | None) -> None:
+    failure = classify(failed(NEVER_FITS), market=market)
+    assert failure.error == ErrorName.JOB_MISCONFIGURED
+    assert "redrive once" in failure.sentence
+
+
+def test_a_reason_that_no_instance_changes_does_not() -> None:
+    failure = classify(failed(NEVER_FITS.replace("JOB_RESOURCE_REQUIREMENT", "COMPUTE_ENVIRONMENT_MAX_RESOURCE")))
+    assert failure.error == ErrorName.JOB_MISCONFIGURED
+    assert "redrive once" not in failure.sentence
 
 
 CONTAINERS = [

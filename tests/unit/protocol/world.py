@@ -71,6 +71,8 @@ class World(Pipeline):
             "on_demand_max_gangs": 1,
             "on_demand_gang_hours_per_day": 12,
             "gang_attempt_seconds": 21600,
+            "spot_forming_seconds": 600,
+            "on_demand_forming_seconds": 900,
             "gang_members": 2,
             **limits,
         }
