@@ -109,6 +109,12 @@ CASES: dict[str, Expected] = {
     "OnDemandWithoutCapacity": stopped(ON_DEMAND, error="OnDemand.NoCapacity", market="on-demand", on_demand=13),
     "OnDemandMemberLostOnce": analysed(ON_DEMAND, market="on-demand", on_demand=2),
     "OnDemandMemberLostTwice": stopped(ON_DEMAND, error="Gang.MemberLost", market="on-demand", on_demand=2),
+    "SpotMisconfiguredOnce": analysed(SPOT, spot=2),
+    "SpotMisconfiguredTwice": stopped(SPOT, error="Job.Misconfigured", spot=2),
+    "SpotOnlyMisconfiguredOnce": analysed(SPOT_ONLY, market="spot-only", spot_only=2),
+    "SpotOnlyMisconfiguredTwice": stopped(SPOT_ONLY, error="Job.Misconfigured", market="spot-only", spot_only=2),
+    "OnDemandMisconfiguredOnce": analysed(ON_DEMAND, market="on-demand", on_demand=2),
+    "OnDemandMisconfiguredTwice": stopped(ON_DEMAND, error="Job.Misconfigured", market="on-demand", on_demand=2),
     "SupersededBeforePreprocess": Expected((*LOOK, *SUPERSEDED)),
     "DeletedBeforePreprocess": Expected((*LOOK, *SUPERSEDED)),
     "SupersededBeforeTheGang": Expected((*LOOK_AGAIN, *SUPERSEDED)),
@@ -142,6 +148,7 @@ TYPED_BY_CAUSE = {
     "ImageMissing": "Job.ImageUnavailable",
     "TimedOut": "Job.TimedOut",
     "Terminated": "Job.Terminated",
+    "NotPlaced": "Job.Misconfigured",
 }
 for _kind in TYPED_BY_CAUSE:
     CASES[f"Preprocess{_kind}"] = Expected((*QUEUED, "Preprocess"), "States.TaskFailed")
@@ -154,7 +161,6 @@ _UNANSWERED = {
     "OutOfMemory": "Job.OutOfMemory",
     "ImageUnavailable": "Job.ImageUnavailable",
     "TimedOut": "Job.TimedOut",
-    "Misconfigured": "Job.Misconfigured",
     "Terminated": "Job.Terminated",
     "Failed": "Job.Failed",
     "TaskTimedOut": "States.Timeout",

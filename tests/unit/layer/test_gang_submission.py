@@ -35,6 +35,7 @@ class Batch:
 
     def submit_job(self, **submission: Any) -> dict[str, str]:
         shape = botocore.session.get_session().get_service_model("batch").operation_model("SubmitJob").input_shape
+        assert shape is not None
         assert ParamValidator().validate(submission, shape).generate_report() == ""
         self.submitted.append(submission)
         return {"jobId": "job"}
