@@ -46,6 +46,17 @@ _DEFAULT = {
 }
 
 
+def choose_device(gpus: int, local_rank: int) -> str:
+    """What a worker computes on: its own GPU where the container has some and the engine was built for them, else the CPU.
+
+    The wheel that is built for GPUs also computes on CPUs ("Installation Guide", XGBoost documentation: GPU algorithms are used with
+    `device=cuda` only), so that one image serves both.
+    """
+    if gpus and xgb.build_info().get("USE_CUDA"):
+        return f"cuda:{local_rank}"
+    return "cpu"
+
+
 def parameters(
     task: str, own: Mapping[str, Any], *, device: str, threads: int, features: Sequence[Feature] = ()
 ) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xgboost as xgb
 
-from analysis import engine, hosts, shares, spool
+from analysis import engine, hosts, network, shares, spool
 from analysis.checkpoints import Lease, Resumed, fingerprint
 from analysis.encoding import Feature, Kind, engine_names, features_of, kind_of
 from analysis.errors import AnalysisError
@@ -23,6 +24,8 @@ from spotline.layout import MANIFEST
 from spotline.manifests import AnalysisManifest, CleanManifest, Part, digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analysis.beats import Beats
     from analysis.config import Place, Settings
     from analysis.log import Log
@@ -96,6 +99,7 @@ class Job:
             When the collective breaks, as it does when a peer is lost.
         """
         shards, task = self._task()
+        self._log_engine(task.parameters)
         engine.try_out(task.parameters, len(task.features))
         self._beats.say(ready=1)
         tracker = self._beats.tracker.get()
@@ -131,7 +135,7 @@ class Job:
         parameters = engine.parameters(
             "binary" if binary else "regression",
             analysis.parameters,
-            device=self._device(),
+            device=engine.choose_device(hosts.gpus(), self._rank % self._workers),
             threads=self._threads(sum(shard.rows for shard in manifest.shards)),
             features=features,
         )
@@ -144,10 +148,25 @@ class Job:
         )
         return shards, Task(digest(body), manifest, contract, analysis, features, binary, course, parameters)
 
-    def _device(self) -> str:
-        if hosts.gpus() and xgb.build_info().get("USE_CUDA"):
-            return f"cuda:{self._rank % self._workers}"
-        return "cpu"
+    def _log_engine(self, parameters: Mapping[str, Any]) -> None:
+        """Say once a member what its workers compute on, and what they talk over."""
+        if self._rank % self._workers:
+            return
+        device = parameters["device"].split(":")[0]
+        found = network.find_network(os.environ)
+        self._log(
+            "engine",
+            xgboost=xgb.__version__,
+            device=device,
+            gpus=hosts.gpus(),
+            workers=self._workers,
+            threads=parameters["nthread"],
+            collective="nccl" if device == "cuda" else "xgboost",
+            provider=found.provider(device),
+            libfabric=found.libfabric,
+            plugin=found.plugin,
+            efa_devices=found.devices,
+        )
 
     def _threads(self, rows: int) -> int:
         offered = self._told.worker_threads or max(1, hosts.cores() // self._workers)

@@ -12,7 +12,7 @@ import signal
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from analysis import config, hosts, workers
+from analysis import config, hosts, network, workers
 from analysis.endings import Ending
 from analysis.follower import Follower
 from analysis.leader import Leader
@@ -249,6 +249,7 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     """Be one member, as the environment says; returns the exit code."""
     member = Member.discover(environ)
     told = config.load(environ)
+    network.require_efa(environ)
     log = Log(told.log_format, {"generation": told.generation, "member": member.index})
 
     async def live() -> int:
