@@ -75,14 +75,16 @@ def _parser() -> argparse.ArgumentParser:
 def _infer_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="preprocess infer",
-        description="Draft a contract from the first rows of a file, for a person to edit; it goes to standard output.",
+        description="Draft a contract that reads a file, for a person to edit. The draft goes to standard output, and what a person"
+        " must check to standard error.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the CSV file (.gz and .zst too)")
+    parser.add_argument("--target", metavar="COLUMN", help="draft an analysis that explains this column")
     return parser
 
 
 def _infer(options: argparse.Namespace) -> int:
-    contract, remarks = draft(LocalSource(options.file))
+    contract, remarks = draft(LocalSource(options.file), options.target)
     sys.stdout.write(contract.decode())
     for remark in remarks:
         sys.stderr.write(f"preprocess infer: {remark}\n")

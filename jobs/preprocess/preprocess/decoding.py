@@ -54,6 +54,8 @@ class Text:
         if self.compression is not None:
             self._plain = _Decompressed(self._raw, self.compression, source)
             head = self._peek_plain()
+            if _marked(head, _COMPRESSIONS) is not None:
+                raise DataRefused(f"{source.name}: compressed twice; unpack it once")
         stranger = _marked(head, _STRANGERS)
         if stranger is not None:
             what, way_out = stranger
