@@ -16,6 +16,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from spotline import settings
+from spotline.documents import DocumentError, build, show
 from spotline.layout import is_ours
 from spotline.metrics import NAMESPACE
 from spotline.runs import Source
@@ -81,17 +82,28 @@ def answer_landing(event: dict[str, Any], known: Settings) -> dict[str, str]:
 
 
 def source_of(event: dict[str, Any]) -> Source:
-    """Read which object version landed.
+    """Read which object version landed, or raise `DocumentError`: the failure queue takes an event that is none of S3's.
 
     `detail.object.key` is the literal key. S3's own notifications encode theirs like a URL and EventBridge's do not, so nothing
     here decodes it: `a+b%41.csv` is a file of that name ("Amazon S3 event message structure for EventBridge", S3 user guide).
     An object put before the bucket was versioned has the version `null`.
     """
-    detail = event["detail"]
-    landed = detail["object"]
-    return Source(
-        bucket=detail["bucket"]["name"],
-        key=landed["key"],
-        version_id=landed.get("version-id", "null"),
-        size=int(landed.get("size", 0)),
-    )
+    detail = _object_in(event, "detail")
+    landed = _object_in(detail, "object")
+    source = {
+        "bucket": _object_in(detail, "bucket").get("name"),
+        "key": landed.get("key"),
+        "version_id": landed.get("version-id", "null"),
+        "size": landed.get("size", 0),
+    }
+    return build(Source, source, _EVENT)
+
+
+_EVENT = "the event"
+
+
+def _object_in(document: Any, name: str) -> dict[str, Any]:
+    found = document.get(name) if isinstance(document, dict) else None
+    if not isinstance(found, dict):
+        raise DocumentError(_EVENT, f"expected a JSON object, found {show(found)}", name)
+    return found

@@ -16,11 +16,12 @@ from spotline import layout, settings
 from spotline.allowances import Allowances
 from spotline.batch_jobs import terminate_older_gangs
 from spotline.clients import Clients
+from spotline.documents import DocumentError, build
 from spotline.executions import answer_success
 from spotline.failures import FENCED_OFF
 from spotline.gangs import Gang
 from spotline.launching import Launched, Launcher, LaunchSettings, gang_launched, utc_now
-from spotline.manifests import AnalysisManifest, ManifestError, digest
+from spotline.manifests import AnalysisManifest, CleanManifest, digest
 from spotline.metrics import emit
 from spotline.objects import ObjectMissing, S3Objects
 from spotline.run_table import RunTable
@@ -63,13 +64,7 @@ class LaunchUnfinished(Exception):
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  Lambda's signature
     """Launch the gang that the state machine asks for. The answer to the Task comes later, through its token."""
     known = settings.load(Settings)
-    task = Task(
-        event["run_id"],
-        event["execution_arn"],
-        event["task_token"],
-        Market(event["market"]),
-        Priority(event["priority"]),
-    )
+    task = build(Task, event, "the Task's payload")
     logger.append_keys(run_id=task.run_id, market=task.market)
     clients = Clients.connect()
     table = RunTable(known.runs_table, clients.dynamodb)
@@ -112,11 +107,11 @@ def answer_task(
 
 def analysis_of_same_rows(preprocessed: S3Objects, results: S3Objects) -> dict[str, Any] | None:
     """The analysis that exists already for exactly these clean rows, if there is one."""
-    clean = preprocessed.read(layout.MANIFEST)
+    clean = preprocessed.read(layout.MANIFEST, CleanManifest.MOST_BYTES)
     try:
-        analysis = AnalysisManifest.from_json(results.read(layout.MANIFEST).body)
-    except (ObjectMissing, ManifestError):
-        return None
+        analysis = AnalysisManifest.read(results)
+    except (ObjectMissing, DocumentError):
+        return None  # the gang that is launched now replaces what lies there
     if analysis.clean_digest != digest(clean.body):
         return None
     return {

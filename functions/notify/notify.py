@@ -28,6 +28,7 @@ from announce.table import TableClaims
 from announce.topic import Topic
 from announce.webhook import SlackWebhook
 from spotline.cost_settings import CostSettings
+from spotline.documents import DocumentError
 from spotline.metrics import NAMESPACE, emit
 from spotline.settings import load
 
@@ -44,7 +45,7 @@ metrics = Metrics(namespace=os.environ.get(NAMESPACE, "Spotline"))
 
 # Left for the claim to be closed after the last answer of Slack's.
 CLOSING_SECONDS = 5
-NOT_TOLD = (InFlight, Refused, Silent, WebhookMalformed, BotoCoreError, ClientError)
+NOT_TOLD = (InFlight, Refused, Silent, WebhookMalformed, DocumentError, BotoCoreError, ClientError)
 
 
 @dataclass(frozen=True)

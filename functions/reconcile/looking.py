@@ -7,27 +7,27 @@ and its record is closed last, because a record that is open is what brings the 
 
 from __future__ import annotations
 
-import json
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from aws_lambda_powertools import Logger
 
 from spotline import layout
 from spotline.batch_jobs import describe_gang, job_of_gang, our_unfinished_jobs
+from spotline.documents import KIB, DocumentError, parse_object
 from spotline.executions import Execution, answer_failure, answer_success, describe_run
 from spotline.failures import GIVES_WAY, failure_in
-from spotline.gangs import Close, Fail, Gang, Launch, Sight, Succeed, Terminate, decide, to_give_way
+from spotline.gangs import Close, Fail, Gang, Launch, Sight, Succeed, Terminate, decide, parse_gang_name, to_give_way
+from spotline.isolation import isolate
 from spotline.launching import Launched, LaunchSettings, utc_now
-from spotline.manifests import AnalysisManifest, ManifestError
+from spotline.manifests import AnalysisManifest
 from spotline.objects import ObjectMissing, S3Objects
 from spotline.runs import Market, Priority, execution_arn
 from spotline.strays import RunSight, find_strays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from spotline.allowances import Allowances
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from spotline.objects import Objects
     from spotline.run_table import RunTable
     from spotline.strays import OurJob
+
+logger = Logger(child=True)
+
+NOTICE_BYTES = 64 * KIB
 
 
 @dataclass(frozen=True)
@@ -103,15 +107,22 @@ class Look:
         seen = Seen()
         # Jobs before records: what a job was submitted for is written down by then. See RunSight.
         seen.jobs = jobs = our_unfinished_jobs(self._clients.batch, self._known.queues, run_id)
-        runs = {run_id} if run_id else {job.run_id for job in jobs} | {gang.run_id for gang in self._table.open_gangs()}
+        runs = {run_id} if run_id else {job.run_id for job in jobs} | {gang.run_id for gang in self._open_gangs(seen)}
         for name in sorted(runs):
-            with noted(seen, name):
+            with isolate(name, seen.failed):
                 self._at(name, [job for job in jobs if job.run_id == name], seen)
         seen.runs = len(runs)
-        with noted(seen, "slots"):
+        with isolate("slots", seen.failed):
             self._free_slots(seen)
             self._launch_waiting(seen)
         return seen
+
+    def _open_gangs(self, seen: Seen) -> list[Gang]:
+        """Every open gang whose record can be read; the others are noted."""
+        unreadable: list[str] = []
+        gangs = list(self._table.open_gangs(unreadable))
+        seen.failed += [line for line in unreadable if line not in seen.failed]
+        return gangs
 
     def _at(self, run_id: str, jobs: Sequence[OurJob], seen: Seen) -> None:
         moment = self._now()
@@ -143,6 +154,7 @@ class Look:
         job_id = gang.job_id or self._find_job(gang)
         job, members = describe_gang(self._clients.batch, job_id) if job_id else (None, [])
         results = S3Objects(self._known.results_bucket, layout.analysis_prefix(gang.run_id), self._clients.s3)
+        published, unpublished = published_by(results, gang) if job and job["status"] == "SUCCEEDED" else (None, "")
         return Sight(
             now=self._now(),
             execution=execution,
@@ -150,7 +162,8 @@ class Look:
             job=job,
             members=members,
             noticed=noticed_members(results, job_id) if job_id else (),
-            published=published_by(results, gang) if job and job["status"] == "SUCCEEDED" else None,
+            published=published,
+            unpublished=unpublished,
         )
 
     def _find_job(self, gang: Gang) -> str | None:
@@ -189,22 +202,23 @@ class Look:
         """
         for market in Market:
             for holder in sorted(self._allowances.slot_holders(market)):
-                run_id, _, generation = holder.rpartition("#")
-                if not self._table.is_open(run_id, int(generation)):
-                    self._allowances.free_slot(market, holder)
-                    seen.done.append(f"{holder}: freed its slot")
+                with isolate(holder, seen.failed):
+                    gang = parse_gang_name(holder)
+                    if gang is None or not self._table.is_open(*gang):
+                        self._allowances.free_slot(market, holder)
+                        seen.done.append(f"{holder}: freed its slot")
 
     def _launch_waiting(self, seen: Seen) -> None:
         """Launch gangs that wait, the day's before a backfill's and the oldest first, until the market's slots are all taken."""
         waiting = sorted(
-            (gang for gang in self._table.open_gangs() if gang.job_id is None),
+            (gang for gang in self._open_gangs(seen) if gang.job_id is None),
             key=lambda gang: (gang.priority is Priority.BACKFILL, gang.launched_at, gang.name),
         )
         full: set[Market] = set()
         for gang in waiting:
             if gang.market in full:
                 continue
-            with noted(seen, gang.run_id):
+            with isolate(gang.run_id, seen.failed):
                 if self._is_to_be_launched(gang):
                     launched = self._launcher.launch(gang)
                     seen.done.append(f"{gang.name}: {launched.value}")
@@ -218,7 +232,7 @@ class Look:
         """Let a backfill's gang end for one of the day's; the slot is free once a later look has seen its end."""
         if gang.priority is Priority.BACKFILL:
             return
-        others = [other for other in self._table.open_gangs() if other.market is gang.market]
+        others = [other for other in self._open_gangs(seen) if other.market is gang.market]
         found = to_give_way(others, self._allowances.slot_holders(gang.market))
         if found is not None and found.job_id is not None:
             self._clients.batch.terminate_job(jobId=found.job_id, reason=GIVES_WAY)
@@ -230,32 +244,37 @@ class Look:
         return decide(gang, sight, timedelta.max) == [Launch()]
 
 
-@contextmanager
-def noted(seen: Seen, what: str) -> Iterator[None]:
-    """Note an AWS call that failed even after retries, and let the look go on with the rest."""
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        seen.failed.append(f"{what}: {type(error).__name__}: {error}")
-
-
 def noticed_members(results: Objects, job_id: str) -> list[int]:
     """The members that wrote a Spot notice beside the checkpoint.
 
-    A member also writes down a SIGTERM, which our own TerminateJob sends as well: that says nothing about Spot.
+    A member also writes down a SIGTERM, which our own TerminateJob sends as well: that says nothing about Spot. Nor does a notice that
+    cannot be read, which a program of somebody else's may have written: AWS's own reason counts then.
     """
-    prefix = layout.notice_prefix(job_id)
-    kinds = {key: json.loads(results.read(key).body).get("kind") for key in results.keys(prefix)}
-    return [int(key.removeprefix(prefix).removesuffix(".json")) for key, kind in kinds.items() if kind == "spot"]
+    found = []
+    for key in results.keys(layout.notice_prefix(job_id)):
+        try:
+            member = layout.parse_notice_key(job_id, key)
+            notice = parse_object(results.read(key, NOTICE_BYTES).body, results.location(key), NOTICE_BYTES)
+        except DocumentError as error:
+            logger.warning("a notice cannot be read and does not count", job_id=job_id, reason=str(error))
+            continue
+        if notice.get("kind") == "spot":
+            found.append(member)
+    return found
 
 
-def published_by(results: S3Objects, gang: Gang) -> str | None:
-    """Where the manifest of this very gang lies, if it published one."""
+def published_by(results: S3Objects, gang: Gang) -> tuple[str | None, str]:
+    """Where the manifest of this very gang lies; else None, and why it counts as not published."""
+    location = results.location(layout.MANIFEST)
     try:
-        manifest = AnalysisManifest.from_json(results.read(layout.MANIFEST).body)
-    except (ObjectMissing, ManifestError):
-        return None
-    return results.location(layout.MANIFEST) if manifest.generation == gang.generation else None
+        manifest = AnalysisManifest.read(results)
+    except ObjectMissing:
+        return None, f"{location} does not exist"
+    except DocumentError as error:
+        return None, str(error)
+    if manifest.generation != gang.generation:
+        return None, f"{location} is of generation {manifest.generation}"
+    return location, ""
 
 
 def failure_of(execution: Execution) -> tuple[str, str] | None:

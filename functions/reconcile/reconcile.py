@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 import gauges
-from looking import Look, LookSettings, Seen, noted
+from looking import Look, LookSettings, Seen
 from spotline import settings
 from spotline.allowances import Allowances
 from spotline.clients import Clients
+from spotline.isolation import isolate
 from spotline.launching import Launcher, gang_launched, utc_now
 from spotline.metrics import emit
 from spotline.run_table import RunTable
@@ -56,7 +57,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     for market in seen.launched:
         emit(gang_launched(market))
     if run_id is None:
-        with noted(seen, "gauges"):
+        with isolate("gauges", seen.failed):
             for measured in measurements(seen, known, clients, allowances):
                 emit(measured)
     if seen.failed:
@@ -75,11 +76,14 @@ def measurements(seen: Seen, known: Settings, clients: Clients, allowances: Allo
 def run_named_by(event: dict[str, Any]) -> str | None:
     """The run that an event is about: from our job's tags, or from the name of an execution.
 
-    The schedule names none (and its `detail` is the text "{}"), nor does the event of a job that is not ours.
+    The schedule names none (and its `detail` is the text "{}"), nor does the event of a job that is not ours, nor an event that has
+    another shape than AWS gives it: then everything is looked at.
     """
-    named: str | None = None
-    if event.get("source") == "aws.states":
-        named = event["detail"].get("name")
-    elif event.get("source") == "aws.batch":
-        named = (event["detail"].get("tags") or {}).get("spotline:run-id")
-    return named
+    detail = event.get("detail") if isinstance(event, dict) else None
+    if not isinstance(detail, dict):
+        return None
+    named = detail.get("name") if event.get("source") == "aws.states" else None
+    if event.get("source") == "aws.batch":
+        tags = detail.get("tags")
+        named = tags.get("spotline:run-id") if isinstance(tags, dict) else None
+    return named if isinstance(named, str) and named else None

@@ -18,6 +18,7 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from spotline import settings
+from spotline.isolation import isolate
 from spotline.starting import ask_to_tell
 from sweeping.attempts import History
 from sweeping.endings import bad_endings
@@ -62,6 +63,14 @@ class Settings:
     look_back_days: int
 
 
+FEW = 5
+_EARLIER = "The logs of the invocations before name them"
+
+
+class Incomplete(Exception):
+    """Something failed, and everything else was done. The message names it; the next sweep tries it again."""
+
+
 class Unfinished(Exception):
     """More landed than all invocations of a request suffice for; the message says how to go on."""
 
@@ -74,13 +83,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     tally = Tally()
     late: list[dict[str, str]] = []
     if isinstance(request, Sweep) and not request.progress.turns:
-        late = tell_late_days(known)
-        repeat_bad_endings(known)
+        with isolate("late days", tally.failed):
+            late = tell_late_days(known, tally.failed)
+        with isolate("bad endings", tally.failed):
+            repeat_bad_endings(known, tally.failed)
     start_runs(request, known, tally, context)
     answer = {**_named(request), **tally.to_answer(), "late": late}
     logger.info("done" if tally.stopped_after is None else "out of time", **answer)
+    failed = request.progress.failed + len(tally.failed)
     if tally.stopped_after is not None:
-        go_on(boto3.client("lambda", config=CONFIG), request, tally.stopped_after, context.function_name)
+        progress = Progress(tally.stopped_after, request.progress.turns + 1, failed)
+        go_on(boto3.client("lambda", config=CONFIG), request, progress, context.function_name)
+    elif failed:
+        raise Incomplete(f"{failed} failed and everything else was done. {'; '.join(tally.failed[:FEW]) or _EARLIER}")
     return answer
 
 
@@ -88,26 +103,28 @@ def _named(request: Sweep | Backfill) -> dict[str, Any]:
     return {"kind": "sweep"} if isinstance(request, Sweep) else {"kind": "backfill", "request": request.request}
 
 
-def tell_late_days(known: Settings) -> list[dict[str, str]]:
+def tell_late_days(known: Settings, failed: list[str]) -> list[dict[str, str]]:
     """Ask for a message for each late day, at every sweep: `notify` posts it once."""
     s3: S3Client = boto3.client("s3", config=CONFIG)
     unreadable: list[str] = []
-    late = [asdict(day) for day in late_days(s3, known.ingest_bucket, datetime.now(UTC), unreadable)]
+    late = [asdict(day) for day in late_days(s3, known.ingest_bucket, datetime.now(UTC), unreadable, failed)]
     if unreadable:
         logger.warning("contracts cannot be read, nobody waits for their files", contracts=unreadable)
     functions: LambdaClient = boto3.client("lambda", config=CONFIG)
     for day in late:
-        ask_to_tell(functions, known.notify_function, {"kind": "late-day", **day})
+        with isolate(f"{day['dataset']} {day['day']}", failed):
+            ask_to_tell(functions, known.notify_function, {"kind": "late-day", **day})
     return late
 
 
-def repeat_bad_endings(known: Settings) -> None:
+def repeat_bad_endings(known: Settings, failed: list[str]) -> None:
     """Bring the ends of runs once more to whoever is told of them: `notify` posts each once, and `reconcile` only looks again."""
     steps: SFNClient = boto3.client("stepfunctions", config=CONFIG)
     functions: LambdaClient = boto3.client("lambda", config=CONFIG)
     for event in bad_endings(steps, known.state_machine_arn, datetime.now(UTC)):
         for function in (known.notify_function, known.reconcile_function):
-            ask_to_tell(functions, function, event)
+            with isolate(event["detail"]["name"], failed):
+                ask_to_tell(functions, function, event)
 
 
 def start_runs(request: Sweep | Backfill, known: Settings, tally: Tally, context: LambdaContext) -> None:
@@ -131,12 +148,11 @@ def start_runs(request: Sweep | Backfill, known: Settings, tally: Tally, context
     each(newest_versions(s3, known.ingest_bucket, where, request.progress.after), tally, time_is_up, act)
 
 
-def go_on(client: LambdaClient, request: Sweep | Backfill, after: str, function: str) -> None:
+def go_on(client: LambdaClient, request: Sweep | Backfill, progress: Progress, function: str) -> None:
     """Ask for the next invocation, which begins after what this one did: each does at least one object, and their number is bounded."""
-    progress = Progress(after, request.progress.turns + 1)
     if progress.turns >= MAX_TURNS:
         raise Unfinished(
-            f"{MAX_TURNS} invocations were not enough; the last one stopped after {after!r}. What was started is started."
+            f"{MAX_TURNS} invocations were not enough; the last one stopped after {progress.after!r}. What was started is started."
             " Invoke a backfill again, from that key's day on; a sweep begins anew at its next hour"
         )
     client.invoke(

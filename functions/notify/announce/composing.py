@@ -15,7 +15,7 @@ from announce.measurements import measurements
 from announce.outcomes import SUCCEEDED, DayLate, ExecutionEnded, FileRejected
 from announce.spending import Spending
 from announce.table import read_run
-from spotline.prices import PriceError
+from spotline.documents import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +90,7 @@ def _spent(run_id: str, recorded: Recorded, at: Places) -> Spent | None:
     spending = Spending(at.cost, at.runs_table, at.client("batch"), at.client("s3"), at.client("dynamodb"))
     try:
         return spending.settle(run_id, recorded, datetime.now(UTC))
-    except (PriceError, ClientError, BotoCoreError) as failure:
+    except (DocumentError, ClientError, BotoCoreError) as failure:
         logger.warning("no cost can be estimated", run_id=run_id, reason=str(failure))
         return None
 

@@ -1,10 +1,10 @@
 """Why an execution ended: read from its history and from the Cause that its failed state left."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spotline.documents import DocumentError, parse_object
 from spotline.failures import Failure, classify, job_from_cause
 
 Event = Mapping[str, Any]
@@ -70,7 +70,7 @@ def diagnose(ending: Ending, status: str) -> Diagnosis:
         return _of_failure(ending.state, classify(job))
     try:
         return _of_failure(ending.state, Failure.from_cause(ending.cause))
-    except ValueError:
+    except DocumentError:
         error = ending.error or _BY_STATUS[status][0]
         sentence = _of_function(ending.cause) or ending.cause or _BY_ERROR.get(error) or _BY_STATUS[status][1]
         return Diagnosis(ending.state, error, sentence)
@@ -90,12 +90,10 @@ _BY_ERROR = {
 def _of_function(cause: str) -> str | None:
     """What a failed Lambda function said: its Cause is `{"errorMessage", "errorType", "stackTrace"}`."""
     try:
-        document = json.loads(cause)
-    except ValueError:
+        document = parse_object(cause, "the execution's cause")
+    except DocumentError:
         return None
-    if not isinstance(document, dict) or "errorMessage" not in document:
-        return None
-    return f"{document.get('errorType', 'Error')}: {document['errorMessage']}"
+    return f"{document.get('errorType', 'Error')}: {document['errorMessage']}" if "errorMessage" in document else None
 
 
 def _of_failure(state: str | None, failure: Failure) -> Diagnosis:

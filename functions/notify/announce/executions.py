@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from spotline.documents import DocumentError, parse_object
 from spotline.runs import Run
 
 if TYPE_CHECKING:
@@ -65,14 +65,13 @@ def last_lines(client: CloudWatchLogsClient, group: str, stream: str) -> list[st
 def _run(document: str) -> Run | None:
     try:
         return Run.from_input(document)
-    except (ValueError, KeyError, TypeError):
+    except DocumentError:
         return None
 
 
 def _is_superseded(output: str | None) -> bool:
     """Whether the state machine ended because a newer version of the file does the work."""
     try:
-        document: Any = json.loads(output or "{}")
-    except ValueError:
+        return parse_object(output or "{}", "the execution's output").get("outcome") == "superseded"
+    except DocumentError:
         return False
-    return isinstance(document, dict) and document.get("outcome") == "superseded"

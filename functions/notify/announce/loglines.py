@@ -1,9 +1,10 @@
 """Lines of a job's log, as people read them. The jobs write one JSON object a line; anything else is shown as it stands."""
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
+
+from spotline.documents import DocumentError, parse_object
 
 _ENVELOPE = ("timestamp", "level", "run_id", "message", "event", "exception", "logger")
 _QUALITY_REPORT = re.compile(r"s3://[^\s\"']+/quality\.json")
@@ -47,7 +48,6 @@ def _readable(line: str) -> str:
 
 def _document(line: str) -> dict[str, Any] | None:
     try:
-        document = json.loads(line)
-    except ValueError:
+        return parse_object(line, "a line of the log")
+    except DocumentError:
         return None
-    return document if isinstance(document, dict) else None

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from spotline.documents import DocumentError, build, show
+
 STATUS_CHANGE = "Step Functions Execution Status Change"
 SUCCEEDED = "SUCCEEDED"
 ENDED = (SUCCEEDED, "FAILED", "TIMED_OUT", "ABORTED")
@@ -81,26 +83,44 @@ def read_request(event: dict[str, Any]) -> Outcome:
         When the request is of no known kind, or lacks what its kind must have.
     """
     try:
+        if not isinstance(event, dict):
+            raise UnknownRequest(f"the request is {show(event)}, not a JSON object")
         if event.get("detail-type") == STATUS_CHANGE:
-            return _status_change(event["detail"])
+            return _status_change(event.get("detail"))
         match event.get("kind"):
             case "success":
-                return ExecutionEnded(
-                    event["execution_arn"], SUCCEEDED, int(event["redrive_count"]), told_by_machine=True
-                )
+                told = build(_Success, event, _REQUEST, ignore_unknown=True)
+                return ExecutionEnded(told.execution_arn, SUCCEEDED, told.redrive_count, told_by_machine=True)
             case "rejected-file":
-                return FileRejected(event["bucket"], event["key"], event["reason"])
+                return build(FileRejected, event, _REQUEST, ignore_unknown=True)
             case "late-day":
-                return DayLate(event["dataset"], event["day"], event["expected_by"])
-    except (KeyError, TypeError) as cause:
-        raise UnknownRequest(f"the request is incomplete: {cause}") from cause
-    raise UnknownRequest(f"neither an event of {STATUS_CHANGE!r} nor a kind of request that is known: {sorted(event)}")
+                return build(DayLate, event, _REQUEST, ignore_unknown=True)
+    except DocumentError as cause:
+        raise UnknownRequest(str(cause)) from cause
+    raise UnknownRequest(f"neither an event of {STATUS_CHANGE!r} nor a kind of request that is known: {show(event)}")
 
 
-def _status_change(detail: dict[str, Any]) -> ExecutionEnded:
-    if detail["status"] not in ENDED:
-        raise UnknownRequest(f"the execution did not end: its status is {detail['status']!r}")
-    return ExecutionEnded(detail["executionArn"], detail["status"], int(detail.get("redriveCount") or 0))
+_REQUEST = "the request"
+
+
+@dataclass(frozen=True)
+class _Success:
+    """The call of the state machine's last state."""
+
+    execution_arn: str
+    redrive_count: int
+
+
+def _status_change(detail: Any) -> ExecutionEnded:
+    if not isinstance(detail, dict):
+        raise DocumentError(_REQUEST, f"expected a JSON object, found {show(detail)}", "detail")
+    status, arn = detail.get("status"), detail.get("executionArn")
+    redrives = detail.get("redriveCount") or 0  # absent from the event of an execution that was never redriven
+    if status not in ENDED:
+        raise UnknownRequest(f"the execution did not end: its status is {show(status)}")
+    if not isinstance(arn, str) or arn.count(":") < 7 or type(redrives) is not int:
+        raise DocumentError(_REQUEST, "names no execution, or a number of redrives that is none", "detail")
+    return ExecutionEnded(arn, status, redrives)
 
 
 def message_key(outcome: Outcome, now: datetime) -> MessageKey:

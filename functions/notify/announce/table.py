@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from announce.claims import Claim, ClaimLost
+from spotline.documents import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +36,17 @@ class TableClaims:
         if "Item" not in answer:
             return Claim()
         item = answer["Item"]
-        return Claim(
-            unconfirmed=int(item["unconfirmed"]["N"]),
-            lease_until=_time(item, "lease_until"),
-            confirmed_at=_time(item, "confirmed_at"),
-            revision=int(item["revision"]["N"]),
-        )
+        try:
+            return Claim(
+                unconfirmed=int(item["unconfirmed"]["N"]),
+                lease_until=_time(item, "lease_until"),
+                confirmed_at=_time(item, "confirmed_at"),
+                revision=int(item["revision"]["N"]),
+            )
+        except (KeyError, TypeError, ValueError) as cause:
+            raise DocumentError(
+                f"item {key.pk} {key.sk}", f"not the claim of a message ({cause!r}); delete it to post once more"
+            ) from cause
 
     def write(self, key: MessageKey, claim: Claim) -> None:
         """See `Claims.write`."""

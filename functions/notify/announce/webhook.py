@@ -79,4 +79,5 @@ class SlackWebhook:
 
 def _retry_after(response: HttpResponse) -> int:
     values = next((values for name, values in response.headers.items() if name.lower() == "retry-after"), ["1"])
-    return int(values[0])
+    # A number of seconds; HTTP allows a date as well (RFC 9110, Retry-After), which Slack does not send.
+    return int(values[0]) if values and values[0].isascii() and values[0].isdigit() and len(values[0]) < 10 else 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from spotline.documents import DocumentError
 from spotline.executions import describe_run
 from spotline.layout import MANIFEST, postprocess_prefix
 from spotline.runs import Run, execution_arn
@@ -93,7 +94,7 @@ class History:
         execution = describe_run(self._steps, execution_arn(self._machine, name))
         if execution.status == "UNKNOWN":
             return None
-        return Attempt(number, execution.runs, Run.from_input(execution.input).request)
+        return Attempt(number, execution.runs, _request_of(execution.input))
 
     def _published(self, run_id: str) -> bool:
         manifest = f"{postprocess_prefix(run_id)}{MANIFEST}"
@@ -106,3 +107,11 @@ class History:
         )
         folders = (entry["Prefix"].removeprefix(prefix) for page in pages for entry in page.get("CommonPrefixes", []))
         return {int(found[1]) for folder in folders if (found := _RERUN.fullmatch(folder))}
+
+
+def _request_of(document: str) -> str:
+    """The forced backfill that started an execution; "" when a person did, with an input that no function of ours writes."""
+    try:
+        return Run.from_input(document).request
+    except DocumentError:
+        return ""

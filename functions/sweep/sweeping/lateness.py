@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from spotline import layout
-from spotline.contracts import Contract, ContractError
+from spotline.contracts import MOST_BYTES, Contract
+from spotline.documents import DocumentError
+from spotline.isolation import isolate
+from spotline.objects import ObjectMissing, S3Objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,27 +48,47 @@ def due_days(delivery: Delivery, now: datetime) -> Iterator[tuple[str, datetime]
             yield f"{day:%Y%m%d}", due
 
 
-def late_days(client: S3Client, bucket: str, now: datetime, unreadable: list[str]) -> Iterator[LateDay]:
-    """Every day that is late now. Contracts that cannot be read are noted: their runs fail and say more."""
-    for dataset, delivery in _deliveries(client, bucket, unreadable):
-        for day, due in due_days(delivery, now):
-            if not _has_file(client, bucket, dataset, day):
-                yield LateDay(dataset, day, f"{due:%Y-%m-%d %H:%M} {delivery.zone}")
+def late_days(
+    client: S3Client, bucket: str, now: datetime, unreadable: list[str], failed: list[str]
+) -> Iterator[LateDay]:
+    """Every day that is late now, of each dataset by itself.
+
+    Contracts that cannot be read are noted in `unreadable`: their runs fail and say more. `failed` names datasets whose files could not
+    be looked for, which another sweep may do.
+    """
+    for dataset in list(_datasets(client, bucket)):
+        late: list[LateDay] = []
+        with isolate(f"late days of {dataset}", failed):
+            delivery = _delivery_of(client, bucket, dataset, unreadable)
+            late += _late_days_of(client, bucket, dataset, delivery, now) if delivery else ()
+        yield from late
 
 
-def _deliveries(client: S3Client, bucket: str, unreadable: list[str]) -> Iterator[tuple[str, Delivery]]:
+def _delivery_of(client: S3Client, bucket: str, dataset: str, unreadable: list[str]) -> Delivery | None:
+    ingest = S3Objects(bucket, client=client)
+    key = layout.contract_key(dataset)
+    try:
+        return Contract.from_json(ingest.read(key, MOST_BYTES).body).delivery
+    except ObjectMissing:
+        return None  # deleted since it was listed
+    except DocumentError as error:
+        unreadable.append(f"{key}: {error}")
+        return None
+
+
+def _late_days_of(client: S3Client, bucket: str, dataset: str, delivery: Delivery, now: datetime) -> Iterator[LateDay]:
+    for day, due in due_days(delivery, now):
+        if not _has_file(client, bucket, dataset, day):
+            yield LateDay(dataset, day, f"{due:%Y-%m-%d %H:%M} {delivery.zone}")
+
+
+def _datasets(client: S3Client, bucket: str) -> Iterator[str]:
+    """Every dataset that has a contract."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=layout.CONTRACTS_PREFIX)
     for key in (entry["Key"] for page in pages for entry in page.get("Contents", [])):
         dataset = layout.contract_dataset(key)
-        if dataset is None:
-            continue
-        try:
-            contract = Contract.from_json(client.get_object(Bucket=bucket, Key=key)["Body"].read())
-        except ContractError as error:
-            unreadable.append(f"{key}: {error}")
-            continue
-        if contract.delivery is not None:
-            yield dataset, contract.delivery
+        if dataset is not None:
+            yield dataset
 
 
 def _has_file(client: S3Client, bucket: str, dataset: str, day: str) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from spotline.documents import DocumentError, build, show
 from spotline.layout import DATASET_RULE, is_dataset, is_day
+from spotline.text import make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,13 +20,17 @@ _BACKFILL_FIELDS = ("from", "to", "dataset", "force", "request")
 class BadRequest(ValueError):
     """The function was invoked with something that it cannot do; the message names the field and the way out."""
 
+    def __init__(self, problem: str) -> None:
+        super().__init__(make_printable(problem, 600))
+
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the invocations before came: the last key they are done with, and how many they were."""
+    """How far the invocations before came: the last key they are done with, how many they were, and of how many things they failed."""
 
     after: str = ""
     turns: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Backfill:
 
 
 def _continue(progress: Progress) -> dict[str, Any]:
-    return {"after": progress.after, "turns": progress.turns}
+    return asdict(progress)
 
 
 def read_request(event: Mapping[str, Any], invocation: str) -> Sweep | Backfill:
@@ -87,8 +93,10 @@ def read_request(event: Mapping[str, Any], invocation: str) -> Sweep | Backfill:
     BadRequest
         Names the field and the way out.
     """
+    if not isinstance(event, dict):
+        raise BadRequest(f"the event is {show(event)}; it must be a JSON object")
     asked = dict(event)
-    progress = Progress(**asked.pop("continue", {}))
+    progress = _progress(asked.pop("continue", {}))
     kind = asked.pop("kind", "backfill")
     if kind == "sweep":
         _refuse_unknown(asked, ())
@@ -111,6 +119,13 @@ def read_request(event: Mapping[str, Any], invocation: str) -> Sweep | Backfill:
     if not isinstance(request, str) or not _REQUEST.fullmatch(request):
         raise BadRequest(f"request: {request!r} must hold 1 to 64 of 0-9, A-Z, a-z, '-' and '_'; or leave it out")
     return Backfill(first, last, dataset, force, request, progress)
+
+
+def _progress(document: Any) -> Progress:
+    try:
+        return build(Progress, document, "continue")
+    except DocumentError as error:
+        raise BadRequest(f"{error}; leave it out, it is for the function's own use") from error
 
 
 def _refuse_unknown(asked: Mapping[str, Any], known: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from spotline.isolation import isolate
 from spotline.layout import parse_data_key
 from spotline.runs import MarketChoice, Priority, run_id
 from spotline.starting import Refused, run_of, start_run
@@ -22,11 +23,20 @@ if TYPE_CHECKING:
     from sweeping.requests import Backfill
 
 
+OUTAGE = 10
+"""So many objects in a row that fail are an outage of AWS, or a permission that is missing: the others would fail alike."""
+
+
+class Outage(Exception):
+    """Nothing can be started at the moment. Lambda tries again, and so does the next sweep."""
+
+
 @dataclass
 class Tally:
     """What came of an invocation. `seen` counts the objects looked at; `refused` are keys that no run can be made of.
 
-    `stopped_after` is the key after which it stopped because its time ran out; None when it came to the end.
+    `stopped_after` is the key after which it stopped because its time ran out; None when it came to the end. `failed` names what could
+    not be done, each with the reason.
     """
 
     seen: int = 0
@@ -34,6 +44,7 @@ class Tally:
     left: dict[str, int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     stopped_after: str | None = None
+    failed: list[str] = field(default_factory=list)
 
     def leave(self, why: Left) -> None:
         """Count a version that is left as it is."""
@@ -47,6 +58,7 @@ class Tally:
             "left": self.left,
             "refused": self.refused,
             "continues": self.stopped_after is not None,
+            "failed": self.failed,
         }
 
 
@@ -68,14 +80,23 @@ class Starter:
 
 
 def each(landed: Iterable[Landed], tally: Tally, time_is_up: Callable[[], bool], act: Callable[[Landed], None]) -> None:
-    """Do `act` for one after the other until there are no more, or the time is up; the first is done in any case."""
+    """Do `act` for one after the other until there are no more, or the time is up; the first is done in any case.
+
+    One that fails is noted, and the others are done all the same; `OUTAGE` of them in a row are no fault of theirs, and end it.
+    """
+    in_a_row = 0
     for one in landed:
         if tally.seen and time_is_up():
             return
-        try:
-            act(one)
-        except Refused as refusal:
-            tally.refused.append(str(refusal))
+        failed = len(tally.failed)
+        with isolate(one.source.key, tally.failed):
+            try:
+                act(one)
+            except Refused as refusal:
+                tally.refused.append(str(refusal))
+        in_a_row = in_a_row + 1 if len(tally.failed) > failed else 0
+        if in_a_row == OUTAGE:
+            raise Outage(f"{OUTAGE} objects in a row failed, the last one by: {tally.failed[-1]}")
         tally.seen += 1
         tally.stopped_after = one.source.key
     tally.stopped_after = None

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import AnalysisError, FencedOff
+from spotline.documents import MIB, DocumentError, build, parse_object
 from spotline.layout import CHECKPOINTS, MANIFEST, POINTER
 from spotline.manifests import AnalysisManifest, ManifestError, digest
 from spotline.objects import ObjectMissing, Objects, Stored, WriteRefused
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "spotline/pointer/1"
 KEPT = 2
+POINTER_BYTES = 16 * MIB  # its history holds up to 100,000 rounds
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,10 @@ class Pointer:
             When it is none.
         """
         try:
-            document = json.loads(body)
-            document.pop("schema")
-            document["checkpoints"] = tuple(Checkpoint(**item) for item in document["checkpoints"])
-            document["history"] = tuple((train, held_out) for train, held_out in document["history"])
-            return cls(**document)
-        except (ValueError, KeyError, TypeError, AttributeError) as cause:
+            return build(cls, parse_object(body, POINTER, POINTER_BYTES, SCHEMA), POINTER)
+        except DocumentError as cause:
             raise AnalysisError(
-                f"{POINTER} is not a {SCHEMA} pointer ({cause!r}); delete it to train from the first round"
+                f"{POINTER} is not a {SCHEMA} pointer ({cause.detail}); delete it to train from the first round"
             ) from cause
 
 
@@ -109,12 +107,12 @@ class Lease:
             When a newer gang, or another one of this generation, holds the lease or takes it meanwhile; or when another gang has
             published the analysis of the same rows.
         """
-        published = _stored(results, MANIFEST)
+        published = _stored(results, MANIFEST, AnalysisManifest.MOST_BYTES)
         manifest_etag = published.etag if published else None
         other = _analysis_of(published.body, clean_digest) if published else None
         if other is not None and (other.generation, other.job_id) != (generation, job_id):
             raise FencedOff(f"generation {other.generation} (job {other.job_id}) has published this analysis")
-        found = _stored(results, POINTER)
+        found = _stored(results, POINTER, POINTER_BYTES)
         before, etag = (Pointer.from_json(found.body), found.etag) if found else (None, None)
         if before and (before.generation, before.job_id) != (generation, job_id) and before.generation >= generation:
             raise FencedOff(f"generation {before.generation} (job {before.job_id}) holds the checkpoint")
@@ -174,7 +172,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise `FencedOff` when somebody else has claimed the lease."""
-        found = _stored(self._results, POINTER)
+        found = _stored(self._results, POINTER, POINTER_BYTES)
         if found is None or found.etag != self._etag:
             raise FencedOff(f"another gang has claimed {self._results.location(POINTER)}")
 
@@ -215,8 +213,10 @@ def _analysis_of(manifest: bytes, clean_digest: str | None) -> AnalysisManifest 
     return analysis if analysis.clean_digest == clean_digest else None
 
 
-def _stored(results: Objects, key: str) -> Stored | None:
+def _stored(results: Objects, key: str, most_bytes: int) -> Stored | None:
     try:
-        return results.read(key)
+        return results.read(key, most_bytes)
     except ObjectMissing:
         return None
+    except DocumentError as cause:
+        raise AnalysisError(f"{cause}. No gang wrote it; delete it, then redrive") from cause

@@ -119,8 +119,11 @@ class Hub:
         writer.close()
         self._on_message(index, {"closed": True})
 
-    def _objection(self, hello: Message) -> str | None:
-        if (hello.get("job_id"), hello.get("generation")) != (self._member.job_id, self._generation):
+    def _objection(self, hello: object) -> str | None:
+        if not isinstance(hello, dict) or (hello.get("job_id"), hello.get("generation")) != (
+            self._member.job_id,
+            self._generation,
+        ):
             return "this is the gang of another job or generation"
         index = hello.get("member")
         if not isinstance(index, int) or not 0 < index < self._member.size or hello.get("size") != self._member.size:

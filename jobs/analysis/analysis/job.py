@@ -19,7 +19,7 @@ from analysis.scoring import score
 from analysis.shards import Shards, deliver
 from analysis.training import Boosting, Course, History, Trained, booster
 from analysis.watch import Phase
-from spotline.contracts import Analysis, Contract
+from spotline.contracts import MOST_BYTES, Analysis, Contract
 from spotline.layout import MANIFEST
 from spotline.manifests import AnalysisManifest, CleanManifest, Part, digest
 
@@ -116,9 +116,9 @@ class Job:
             self._publish(task, trained, body, resumed)
 
     def _task(self) -> tuple[Shards, Task]:
-        body = self._place.clean.read(MANIFEST).body
-        manifest = CleanManifest.from_json(body)
-        contract = Contract.from_json(self._place.contract.read("contract.json").body)
+        body = self._place.clean.read(MANIFEST, CleanManifest.MOST_BYTES).body
+        manifest = CleanManifest.from_json(body, self._place.clean.location(MANIFEST))
+        contract = Contract.from_json(self._place.contract.read("contract.json", MOST_BYTES).body)
         analysis = contract.analysis
         if analysis is None:
             raise AnalysisError("the contract names no target under spotline.analysis: there is nothing to analyse")

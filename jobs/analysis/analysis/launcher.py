@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -12,6 +11,8 @@ import uuid
 from typing import TYPE_CHECKING
 
 from analysis import hosts
+from analysis.checkpoints import Pointer
+from analysis.errors import AnalysisError
 from spotline.exits import ExitCode
 from spotline.layout import MANIFEST, POINTER, rendezvous_key
 from spotline.settings import SettingsError
@@ -77,8 +78,8 @@ def _place_in(index: int, members: int) -> dict[str, str]:
 def _last_generation(output: Path) -> int:
     """The generation that last held this folder's checkpoint: each start on a command line is a newer one."""
     try:
-        return int(json.loads((output / POINTER).read_bytes())["generation"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return Pointer.from_json((output / POINTER).read_bytes()).generation
+    except (FileNotFoundError, AnalysisError):
         return 0
 
 

@@ -5,6 +5,8 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+from spotline.documents import parse_object
+
 Message = dict[str, Any]
 
 
@@ -17,7 +19,7 @@ async def messages(reader: asyncio.StreamReader) -> AsyncIterator[Message]:
     """Every message until the other side closes, dies, or talks nonsense."""
     try:
         while line := await reader.readline():
-            yield json.loads(line)
+            yield parse_object(line, "a message")
     except (OSError, ValueError):
         return
 

@@ -5,14 +5,15 @@ Both are plain HTTP on a link-local address, read without an SDK so that a super
 
 import contextlib
 import http.client
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from analysis.membership import Formation, Member
+from spotline.documents import DocumentError, parse_object
 from spotline.settings import SettingsError
 
 INSTANCE_METADATA = "http://169.254.169.254"
@@ -51,8 +52,7 @@ class InstanceMetadata:
     def spot_notice(self) -> dict[str, object] | None:
         """The instance's interruption notice (`action`, `time`), or None while there is none."""
         body = self._get("spot/instance-action")
-        notice: dict[str, object] | None = json.loads(body) if body is not None else None
-        return notice
+        return None if body is None else _parse(body, f"{self.base}, spot/instance-action")
 
     def _get(self, item: str) -> str | None:
         lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": str(_TOKEN_SECONDS)}
@@ -77,9 +77,11 @@ def container_address(environ: Mapping[str, str], timeout: float = 2) -> str:
     status, body = _request("GET", base, {}, timeout)
     if status != http.client.OK:
         raise MetadataUnavailable(f"{base} answered HTTP {status}")
-    for network in json.loads(body).get("Networks", []):
-        for address in filter(None, network.get("IPv4Addresses", [])):  # ECS tells of host mode as one empty address
-            return str(address)
+    networks = _parse(body, base).get("Networks")
+    for network in networks if isinstance(networks, list) else ():
+        addresses = network.get("IPv4Addresses") if isinstance(network, dict) else None
+        for address in filter(None, addresses if isinstance(addresses, list) else ()):
+            return str(address)  # ECS tells of host mode as one empty address
     raise MetadataUnavailable(f"{base} names no IPv4 address")
 
 
@@ -107,6 +109,13 @@ def own_address(member: Member, environ: Mapping[str, str]) -> str:
         return ask()
     except OSError as cause:
         raise SettingsError(f"{_NO_ADDRESS}: {cause}. {_WAY_OUT}") from cause
+
+
+def _parse(body: str, name: str) -> dict[str, Any]:
+    try:
+        return parse_object(body, name)
+    except DocumentError as cause:
+        raise MetadataUnavailable(str(cause)) from cause
 
 
 def _request(method: str, url: str, headers: Mapping[str, str], timeout: float) -> tuple[int, str]:

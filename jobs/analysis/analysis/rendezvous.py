@@ -3,8 +3,11 @@
 import json
 from dataclasses import asdict, dataclass
 
+from spotline.documents import KIB, DocumentError, build, parse_object
 from spotline.layout import rendezvous_key
 from spotline.objects import ObjectMissing, Objects
+
+RECORD_BYTES = 16 * KIB
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,14 @@ def announce(results: Objects, record: Rendezvous) -> None:
 
 
 def find(results: Objects, job_id: str, generation: int) -> Rendezvous | None:
-    """The leader's record, or None while there is none, or only one of another job or generation."""
+    """The leader's record, or None while there is none that can be read, or only one of another job or generation.
+
+    Whoever waits for it gives up when the time for forming the gang is over.
+    """
+    name = results.location(rendezvous_key(job_id))
     try:
-        body = results.read(rendezvous_key(job_id)).body
-    except ObjectMissing:
+        body = results.read(rendezvous_key(job_id), RECORD_BYTES).body
+        record = build(Rendezvous, parse_object(body, name, RECORD_BYTES), name)
+    except (ObjectMissing, DocumentError):
         return None
-    record = Rendezvous(**json.loads(body))
     return record if (record.job_id, record.generation) == (job_id, generation) else None

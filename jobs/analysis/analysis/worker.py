@@ -19,9 +19,8 @@ from analysis.endings import PROGRAM_FAILED, Ending
 from analysis.errors import AnalysisError, FencedOff
 from analysis.log import Log
 from analysis.membership import Member
-from spotline.contracts import ContractError
+from spotline.documents import DocumentError
 from spotline.exits import ExitCode
-from spotline.manifests import ManifestError
 from spotline.objects import ObjectMissing
 from spotline.settings import SettingsError
 
@@ -66,7 +65,7 @@ def _work(told: Settings, member: Member, rank: int, beats: Beats, log: Log) -> 
         return Ending.lost("left at a boundary, as asked"), False
     except FencedOff as fenced:
         return Ending.lost(f"fenced off: {fenced}"), False
-    except (SettingsError, ContractError, ObjectMissing, ManifestError) as error:
+    except (SettingsError, ObjectMissing, DocumentError) as error:
         return Ending(ExitCode.BAD_CONFIGURATION, _told(error)), False
     except AnalysisError as error:
         return Ending(PROGRAM_FAILED, str(error)), False

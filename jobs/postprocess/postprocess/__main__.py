@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from postprocess.inputs import InputsDisagree
 from postprocess.job import PublishedMeanwhile, Settings, postprocess_folder, postprocess_run
 from spotline import logs
-from spotline.contracts import ContractError
+from spotline.documents import DocumentError
 from spotline.exits import ExitCode
-from spotline.manifests import ManifestError
 from spotline.settings import SettingsError, load
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             document, written = postprocess_run(load(Settings))
             logger.info("recorded %s: %s", written.value, json.dumps(document["metrics"]))
-    except (SettingsError, InputsDisagree, ManifestError, ContractError) as error:
+    except (SettingsError, InputsDisagree, DocumentError) as error:
         logger.error("%s", error)  # noqa: TRY400  the message says it all
         return ExitCode.BAD_CONFIGURATION
     except PublishedMeanwhile as error:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from spotline.contracts import Contract
+from spotline.contracts import MOST_BYTES, Contract
+from spotline.documents import MIB, parse_object
 from spotline.layout import MANIFEST
 from spotline.manifests import AnalysisManifest, CleanManifest, digest
 from spotline.objects import ObjectMissing, Objects, open_object, open_objects
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+QUALITY_BYTES = 64 * MIB
 
 
 class InputsDisagree(Exception):
@@ -65,7 +67,7 @@ def read_inputs(cleaned_at: str, analysed_at: str) -> Inputs:
         return Inputs(cleaned, None)
     folder = open_objects(analysed_at)
     try:
-        manifest = AnalysisManifest.from_json(folder.read(MANIFEST).body)
+        manifest = AnalysisManifest.read(folder)
     except ObjectMissing as cause:
         raise InputsDisagree(
             f"{cleaned.location} says that there is something to analyse, but {folder.location(MANIFEST)} does not exist"
@@ -77,45 +79,54 @@ def read_local_inputs(given: Path) -> Inputs:
     """Read from a folder: the analysis' output, or preprocess' output when there was nothing to analyse."""
     folder = open_objects(str(given))
     try:
-        body = folder.read(MANIFEST).body
+        body = folder.read(MANIFEST, CleanManifest.MOST_BYTES).body
     except ObjectMissing as cause:
         raise InputsDisagree(
             f"{given} holds no {MANIFEST}: give the output folder of analysis, or of preprocess"
         ) from cause
-    if json.loads(body).get("schema") == CleanManifest.SCHEMA:
-        _, cleaned = _read_cleaned(folder.location(MANIFEST))
+    location = folder.location(MANIFEST)
+    if parse_object(body, location, CleanManifest.MOST_BYTES).get("schema") == CleanManifest.SCHEMA:
+        _, cleaned = _read_cleaned(location)
         if cleaned.manifest.analyse:
             raise InputsDisagree(
                 f"{given} has something to analyse: run `python -m analysis` first and give its output"
             )
         return Inputs(cleaned, None)
-    manifest = AnalysisManifest.from_json(body)
+    manifest = AnalysisManifest.from_json(body, location)
     clean_body, cleaned = _read_cleaned(manifest.clean)
-    return Inputs(cleaned, _checked(Analysed(folder.location(MANIFEST), folder, manifest), clean_body, cleaned))
+    return Inputs(cleaned, _checked(Analysed(location, folder, manifest), clean_body, cleaned))
 
 
 def _read_cleaned(location: str) -> tuple[bytes, Cleaned]:
     folder, key = open_object(location)
     try:
-        body = folder.read(key).body
-        manifest = CleanManifest.from_json(body)
-        contract = Contract.from_json(_relative(location, manifest.contract))
-        quality = json.loads(_relative(location, manifest.quality))
+        body = folder.read(key, CleanManifest.MOST_BYTES).body
+        manifest = CleanManifest.from_json(body, location)
+        contract = Contract.from_json(_read_named(location, manifest.contract, MOST_BYTES))
+        quality = _read_quality(location, manifest)
     except ObjectMissing as cause:
         raise InputsDisagree(f"{cause.args[0]} does not exist") from cause
     return body, Cleaned(location, folder, manifest, contract, quality)
 
 
-def _relative(manifest: str, path: str) -> bytes:
+def _read_quality(location: str, manifest: CleanManifest) -> dict[str, Any]:
+    body = _read_named(location, manifest.quality, QUALITY_BYTES)
+    quality = parse_object(body, f"{manifest.quality}, named by {location}", QUALITY_BYTES)
+    if not isinstance(quality.get("columns"), dict) or not isinstance(quality.get("rejected"), list):
+        raise InputsDisagree(f"{manifest.quality}, named by {location}, has no columns or no list of rejected rows")
+    return quality
+
+
+def _read_named(manifest: str, path: str, most_bytes: int) -> bytes:
     """The bytes of a file that a manifest names; the path may climb out of the manifest's folder."""
     parts = manifest.split("/")[:-1]
     for step in path.split("/"):
         if step == "..":
-            parts.pop()
+            parts = parts[:-1]
         elif step != ".":
             parts.append(step)
     objects, key = open_object("/".join(parts))
-    return objects.read(key).body
+    return objects.read(key, most_bytes).body
 
 
 def _checked(analysed: Analysed, clean_body: bytes, cleaned: Cleaned) -> Analysed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from postprocess.inputs import InputsDisagree
+from spotline.documents import MIB, build, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from postprocess.scores import Numbers
     from spotline.manifests import Part
 
+SUMS_BYTES = 64 * MIB
 PART_SCHEMA = "spotline/part/1"
 VALIDATION = "validation"
 MOST_SURPRISING = 20
@@ -55,6 +56,15 @@ class SurprisingRow:
     prediction: float
     residual: float
     reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What is read of the document that a member leaves beside its rows."""
+
+    task: Task
+    rows: dict[str, int]
+    surprising: tuple[SurprisingRow, ...]
 
 
 @dataclass(frozen=True)
@@ -95,9 +105,9 @@ def read_predictions(analysed: Analysed) -> Predictions:
         When a part is missing, of another schema or of another length than the manifest says.
     """
     manifest = analysed.manifest
-    told = [_read_sums(analysed, part) for part in manifest.parts]
+    parts = [_read_sums(analysed, part) for part in manifest.parts]
     rows = [_read_rows(analysed, part) for part in manifest.parts]
-    tasks = {Task(document["task"]) for document in told}
+    tasks = {sums.task for sums in parts}
     if len(tasks) != 1:
         raise InputsDisagree(f"the parts of {analysed.location} come from different tasks")
     return Predictions(
@@ -106,26 +116,14 @@ def read_predictions(analysed: Analysed) -> Predictions:
         prediction=np.concatenate([part.prediction for part in rows]),
         validation=np.concatenate([part.validation for part in rows]),
         unlabelled=sum(part.unlabelled for part in rows),
-        surprising=most_surprising(row for document in told for row in document["surprising"]),
+        surprising=most_surprising(row for sums in parts for row in sums.surprising),
         importance=importance(manifest.details.get("importances", {})),
     )
 
 
-def most_surprising(rows: Iterable[Mapping[str, Any]], most: int = MOST_SURPRISING) -> tuple[SurprisingRow, ...]:
+def most_surprising(rows: Iterable[SurprisingRow], most: int = MOST_SURPRISING) -> tuple[SurprisingRow, ...]:
     """The rows with the largest residuals of all parts, largest first; equal ones in the order of the data."""
-    ordered = sorted(rows, key=lambda row: (-abs(row["residual"]), row["shard"], row["row"]))
-    return tuple(
-        SurprisingRow(
-            shard=row["shard"],
-            row=row["row"],
-            key=dict(row.get("key") or {}),
-            actual=float(row["actual"]),
-            prediction=row["prediction"],
-            residual=row["residual"],
-            reasons=tuple(Reason(**reason) for reason in row["reasons"]),
-        )
-        for row in ordered[:most]
-    )
+    return tuple(sorted(rows, key=lambda row: (-abs(row.residual), row.shard, row.row))[:most])
 
 
 def importance(shares: Mapping[str, float]) -> tuple[Feature, ...]:
@@ -134,16 +132,18 @@ def importance(shares: Mapping[str, float]) -> tuple[Feature, ...]:
     return tuple(Feature(name, share) for name, share in ordered if share > 0)
 
 
-def _read_sums(analysed: Analysed, part: Part) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(analysed.folder.read(part.sums_path).body)
-    if document.get("schema") != PART_SCHEMA:
-        location = analysed.folder.location(part.sums_path)
-        raise InputsDisagree(f"{location} is not a {PART_SCHEMA} document, but of schema {document.get('schema')!r}")
-    if sum(document["rows"].values()) != part.rows:
-        raise InputsDisagree(
-            f"{analysed.folder.location(part.sums_path)} does not sum {part.rows} rows, as its manifest says"
-        )
-    return document
+def _read_sums(analysed: Analysed, part: Part) -> _Sums:
+    location = analysed.folder.location(part.sums_path)
+    document = parse_object(analysed.folder.read(part.sums_path, SUMS_BYTES).body, location, SUMS_BYTES, PART_SCHEMA)
+    rows = document.get("surprising")
+    for row in (row for row in (rows if isinstance(rows, list) else ()) if isinstance(row, dict)):
+        row["key"] = row.get("key") or {}  # a contract need not have a primary key
+        if isinstance(row.get("actual"), bool):
+            row["actual"] = int(row["actual"])
+    sums = build(_Sums, document, location, ignore_unknown=True)
+    if sum(sums.rows.values()) != part.rows:
+        raise InputsDisagree(f"{location} does not sum {part.rows} rows, as its manifest says")
+    return sums
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from postprocess.timeline import Leg, timeline
-from spotline.prices import PriceError
+from spotline.documents import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ def way_of_run(
         return timeline([], gangs), None
     try:
         cost = estimate_run(s3, told, run_id, uses, datetime.now(UTC))
-    except (PriceError, ClientError, BotoCoreError) as error:
+    except (DocumentError, ClientError, BotoCoreError) as error:
         logger.warning("no cost can be estimated: %s", error)
         return timeline(uses, gangs), None
     return timeline(uses, gangs), cost.to_item()

@@ -11,7 +11,7 @@ from preprocess.job import Job, Options, user_metadata
 from preprocess.progress import Progress
 from preprocess.refusals import Misconfigured
 from spotline import layout
-from spotline.contracts import Contract
+from spotline.contracts import MOST_BYTES, Contract
 from spotline.objects import ObjectMissing, S3Objects, WriteRefused
 from spotline.settings import SettingsError, load
 
@@ -104,7 +104,7 @@ def _adopt_contract(client: S3Client, settings: Settings) -> Contract:
     key = layout.contract_key(settings.dataset)
     with s3.explained(source.location(key), "read"):
         try:
-            body = source.read(key).body
+            body = source.read(key, MOST_BYTES).body
         except ObjectMissing as cause:
             raise Misconfigured(
                 f"{source.location(key)}: the dataset {settings.dataset!r} has no contract; put one there and redrive the execution"

@@ -16,7 +16,8 @@ from preprocess.progress import Progress
 from preprocess.refusals import Misconfigured, Refusal
 from preprocess.sources import LocalSource
 from spotline import logs
-from spotline.contracts import Contract, ContractError
+from spotline.contracts import Contract
+from spotline.documents import DocumentError
 from spotline.exits import ExitCode
 from spotline.layout import MANIFEST
 from spotline.objects import LocalObjects
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
             "preprocess", os.environ.get("LOG_LEVEL") or "INFO", logs.JsonFormatter(run_id=os.environ.get("RUN_ID", ""))
         )
         run(os.environ)
-    except (Refusal, ContractError) as refusal:
+    except (Refusal, DocumentError) as refusal:
         code = refusal.code if isinstance(refusal, Refusal) else ExitCode.BAD_CONFIGURATION
         if arguments:
             sys.stderr.write(f"preprocess: {refusal}\n")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from spotline.batch_jobs import jobs_of_run
 from spotline.costs import Estimate, estimate
+from spotline.documents import MIB
 from spotline.layout import POINTER, PRICES, analysis_prefix
 from spotline.objects import ObjectMissing, S3Objects
 from spotline.prices import PriceTable
@@ -33,8 +34,8 @@ def estimate_run(client: S3Client, told: CostSettings, run_id: str, uses: Sequen
 
     Raises
     ------
-    PriceError
-        When the price table in the ingest bucket is unusable, or names no price for what ran.
+    DocumentError
+        When the price table in the ingest bucket is unusable, or names no price for what ran (`PriceError`).
     """
     prices = read_prices(S3Objects(told.ingest_bucket, "", client))
     interrupted = any(use.interrupted for use in uses)
@@ -45,7 +46,7 @@ def estimate_run(client: S3Client, told: CostSettings, run_id: str, uses: Sequen
 def read_prices(ingest: S3Objects) -> PriceTable:
     """The user's own price table if there is one, else the shipped one."""
     try:
-        return PriceTable.from_json(ingest.read(PRICES).body)
+        return PriceTable.from_json(ingest.read(PRICES, MIB).body)
     except ObjectMissing:
         return PriceTable.shipped()
 

@@ -10,6 +10,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from spotline.documents import DocumentError
 from spotline.prices import InstancePrice, PriceTable, Rate
 from spotline.runs import Market
 from spotline.strays import Stage
@@ -100,20 +101,23 @@ class Estimate:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Estimate:
-        """Read back what `to_item` wrote, `Decimal` numbers too."""
-        lines = (
-            Line(
-                job_id=job["job_id"],
-                stage=job["stage"],
-                generation=int(job["generation"]),
-                hours={market: float(hours) for market, hours in job["hours"].items()},
-                costs={market: float(cost) for market, cost in job["costs"].items()},
-                saved=float(job["saved"]),
-                wasted=float(job["wasted"]),
-            )
-            for job in item["jobs"]
-        )
-        return cls(item["currency"], item["prices_as_of"], tuple(lines))
+        """Read back what `to_item` wrote, `Decimal` numbers too; raises `DocumentError` for anything else."""
+        try:
+            return cls(str(item["currency"]), str(item["prices_as_of"]), tuple(map(_read_line, item["jobs"])))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as cause:
+            raise DocumentError("the run's record", f"not an estimate of ours ({cause!r})", "cost") from cause
+
+
+def _read_line(job: Mapping[str, Any]) -> Line:
+    return Line(
+        job_id=job["job_id"],
+        stage=job["stage"],
+        generation=int(job["generation"]),
+        hours={market: float(hours) for market, hours in job["hours"].items()},
+        costs={market: float(cost) for market, cost in job["costs"].items()},
+        saved=float(job["saved"]),
+        wasted=float(job["wasted"]),
+    )
 
 
 def estimate(

@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
+from spotline.documents import DocumentError, build, parse_object
 from spotline.exits import ExitCode
 from spotline.runs import Market
 
@@ -36,6 +37,7 @@ _REASONS_OF_BATCH = (
     "Job attempt duration",
     "Task failed",
 )
+_CAUSE = "the execution's cause"
 _KILLED = (137, 143)  # SIGKILL and SIGTERM as a shell reports them
 _MARKET_NAMES = {Market.SPOT: "Spot", Market.ON_DEMAND: "On-Demand", None: "On-Demand or Spot"}
 
@@ -75,12 +77,8 @@ class Failure:
 
     @classmethod
     def from_cause(cls, cause: str) -> Failure:
-        """Read back what `to_cause` wrote; raises ValueError for anything else."""
-        try:
-            document = json.loads(cause)
-            return cls(**{**document, "error": ErrorName(document["error"])})
-        except (TypeError, KeyError) as wrong:
-            raise ValueError("not the cause of a typed failure") from wrong
+        """Read back what `to_cause` wrote; raises `DocumentError` for anything else."""
+        return build(cls, parse_object(cause, _CAUSE), _CAUSE)
 
 
 @dataclass(frozen=True)
@@ -319,13 +317,25 @@ def _failure(
 def job_from_cause(cause: str) -> dict[str, Any] | None:
     """The job that a failed `.sync` Task names in its Cause (PascalCase keys there), as DescribeJobs would answer it."""
     try:
-        document = json.loads(cause)
-    except ValueError:
+        document = parse_object(cause, _CAUSE)
+    except DocumentError:
         return None
-    if not isinstance(document, dict) or "JobId" not in document:
-        return None
-    lowered: dict[str, Any] = _lower_first(document)
-    return lowered
+    job: dict[str, Any] = _lower_first(document)
+    return job if _is_described_job(job) else None
+
+
+def _is_described_job(job: Mapping[str, Any]) -> bool:
+    """Whether what `classify` reads of a job has the types that DescribeJobs gives it: anybody can write a Cause."""
+    attempts = job.get("attempts") or []
+    if not isinstance(attempts, list) or not all(isinstance(attempt, dict) for attempt in attempts):
+        return False
+    containers = [part.get("container") or {} for part in (job, *attempts)]
+    if not all(isinstance(container, dict) for container in containers):
+        return False
+    texts = [job.get("jobId", 0), *(part.get("statusReason") or "" for part in (job, *attempts))]
+    texts += [container.get(name) or "" for container in containers for name in ("reason", "logStreamName")]
+    codes = [container.get("exitCode") for container in containers]
+    return all(isinstance(text, str) for text in texts) and all(code is None or type(code) is int for code in codes)
 
 
 def failure_in(cause: str) -> Failure | None:
@@ -335,7 +345,7 @@ def failure_in(cause: str) -> Failure | None:
         return classify(job)
     try:
         return Failure.from_cause(cause)
-    except ValueError:
+    except DocumentError:
         return None
 
 

@@ -4,6 +4,7 @@ Nothing is decided from what an event says. An event, of Batch, of Step Function
 lost, late, doubled or reordered one costs time and nothing else.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,11 +65,25 @@ class Gang:
         return f"{self.run_id}#{self.generation}"
 
 
+_NAME = re.compile(r"(.+)#([0-9]{1,9})", re.DOTALL)
+
+
+def parse_gang_name(name: str) -> tuple[str, int] | None:
+    """The run and the generation that `Gang.name` was made of; None of what no gang is called.
+
+    >>> parse_gang_name("flights-20130209-1#2"), parse_gang_name("flights")
+    (('flights-20130209-1', 2), None)
+    """
+    found = _NAME.fullmatch(name)
+    return (found[1], int(found[2])) if found else None
+
+
 @dataclass(frozen=True)
 class Sight:
     """How things are now. `members` are described in order; `noticed` are those that wrote a Spot notice.
 
-    `published` is the location of the manifest that this gang left, if it did.
+    `published` is the location of the manifest that this gang left, if it did; `unpublished` says of a gang whose job succeeded why
+    there is none.
     """
 
     now: datetime
@@ -78,6 +93,7 @@ class Sight:
     members: Sequence[Job] = ()
     noticed: Collection[int] = ()
     published: str | None = None
+    unpublished: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,7 +153,7 @@ def decide(gang: Gang, sight: Sight, longest_wait: timedelta) -> list[Action]:
     if job is None:
         return _without_job(gang, sight.now)
     if job["status"] == "SUCCEEDED":
-        return [_succeeded(gang, job, sight.published), Close(_ran_for(job))]
+        return [_succeeded(gang, job, sight), Close(_ran_for(job))]
     if job["status"] == "FAILED":
         failure = classify(job, sight.members, market=gang.market, noticed=sight.noticed)
         return [Fail(failure), Close(_ran_for(job))]
@@ -174,12 +190,20 @@ def _ran_for(job: Job) -> timedelta:
     return timedelta(milliseconds=max(0, job["stoppedAt"] - job["startedAt"]))
 
 
-def _succeeded(gang: Gang, job: Job, published: str | None) -> Action:
-    if published is None:
-        sentence = "The gang's job succeeded without leaving a manifest: its image breaks the contract of an analysis"
+def _succeeded(gang: Gang, job: Job, sight: Sight) -> Action:
+    if sight.published is None:
+        sentence = (
+            f"The gang's job succeeded without leaving a manifest that can be read ({sight.unpublished}): its image breaks the contract"
+            " of an analysis. Fix the image, push it, then redrive"
+        )
         return Fail(Failure(ErrorName.JOB_FAILED, sentence, job_id=job["jobId"]))
     return Succeed(
-        {"manifest": published, "generation": gang.generation, "market": gang.market.value, "job_id": job["jobId"]}
+        {
+            "manifest": sight.published,
+            "generation": gang.generation,
+            "market": gang.market.value,
+            "job_id": job["jobId"],
+        }
     )
 
 

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
+from spotline.documents import DocumentError
+
 DATA_PREFIX = "data/"
 CONTRACTS_PREFIX = "contracts/"
 DEFAULT_DATASET = "default"
@@ -20,6 +22,7 @@ POINTER = "checkpoints/pointer.json"
 
 DATASET_RULE = "must begin with a lower-case letter and hold at most 31 of a-z, 0-9, '-' and '_'"
 _DATASET = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+_MEMBER = re.compile(r"([0-9]{4,9})\.json")
 _DAY = re.compile(r"[0-9]{8}")
 _FILE = re.compile(r".+\.csv(\.gz|\.zst)?", re.IGNORECASE | re.DOTALL)
 
@@ -147,6 +150,18 @@ def notice_key(job_id: str, member: int) -> str:
 def notice_prefix(job_id: str) -> str:
     """All Spot notices that members of one gang wrote (relative to the analysis prefix)."""
     return f"{CHECKPOINTS}notice-{parent_job_id(job_id)}-"
+
+
+def parse_notice_key(job_id: str, key: str) -> int:
+    """The member whose notice lies under a key that begins with `notice_prefix`, or `DocumentError` when it is no member's.
+
+    >>> parse_notice_key("5f0c", notice_key("5f0c", 2))
+    2
+    """
+    found = _MEMBER.fullmatch(key.removeprefix(notice_prefix(job_id)))
+    if found is None:
+        raise DocumentError(key, "names no member; a member's notice ends in its number, as 0002.json")
+    return int(found[1])
 
 
 def rendezvous_key(job_id: str) -> str:

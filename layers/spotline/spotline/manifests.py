@@ -3,13 +3,21 @@
 Paths inside a manifest are relative to the folder that the manifest lies in.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from spotline.documents import MIB, DocumentError, build, parse_object
+from spotline.layout import MANIFEST
+
+if TYPE_CHECKING:
+    from spotline.objects import Objects
 
 
-class ManifestError(ValueError):
+class ManifestError(DocumentError):
     """Not a manifest of the kind that was expected."""
 
 
@@ -20,6 +28,8 @@ def digest(body: bytes) -> str:
 
 class _Manifest:
     SCHEMA: ClassVar[str]
+    MOST_BYTES: ClassVar[int] = MIB
+    """How large one may be for its readers."""
 
     def to_json(self) -> bytes:
         """The manifest's bytes; equal manifests give equal bytes."""
@@ -27,31 +37,23 @@ class _Manifest:
         return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
     @classmethod
-    def from_json(cls, body: bytes) -> Self:
-        """Read a manifest.
+    def read(cls, folder: Objects) -> Self:
+        """Read the manifest of a folder, or raise `ObjectMissing` or `DocumentError`."""
+        return cls.from_json(folder.read(MANIFEST, cls.MOST_BYTES).body, folder.location(MANIFEST))
+
+    @classmethod
+    def from_json(cls, body: bytes, location: str = "the manifest") -> Self:
+        """Read a manifest; `location` is what messages call it.
 
         Raises
         ------
         ManifestError
-            When the document is not JSON, or of another schema.
+            When the document is not JSON, of another schema, or of another shape.
         """
         try:
-            document = json.loads(body)
-            schema = document.pop("schema", None)
-        except (ValueError, AttributeError, TypeError) as cause:
-            raise ManifestError(
-                f"expected a {cls.SCHEMA} manifest, found something that is not a JSON object"
-            ) from cause
-        if schema != cls.SCHEMA:
-            raise ManifestError(f"expected a {cls.SCHEMA} manifest, found schema {schema!r}")
-        try:
-            return cls._build(document)
-        except (KeyError, TypeError) as cause:
-            raise ManifestError(f"the {cls.SCHEMA} manifest is incomplete: {cause}") from cause
-
-    @classmethod
-    def _build(cls, document: dict[str, Any]) -> Self:
-        return cls(**document)
+            return build(cls, parse_object(body, location, cls.MOST_BYTES, cls.SCHEMA), location)
+        except DocumentError as cause:
+            raise ManifestError(location, f"not a {cls.SCHEMA} manifest: {cause.detail}") from cause
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class CleanManifest(_Manifest):
     """
 
     SCHEMA: ClassVar[str] = "spotline/clean/1"
+    MOST_BYTES: ClassVar[int] = 64 * MIB  # jobs alone parse it; most of it are the categories of text columns
 
     source: dict[str, Any]
     rows_read: int
@@ -94,12 +97,6 @@ class CleanManifest(_Manifest):
     quality: str
     analyse: bool
     cleaned: str | None = None
-
-    @classmethod
-    def _build(cls, document: dict[str, Any]) -> Self:
-        shards = tuple(Shard(**shard) for shard in document.pop("shards"))
-        rejected = tuple(RejectedPart(**part) for part in document.pop("rejected"))
-        return cls(shards=shards, rejected=rejected, **document)
 
 
 @dataclass(frozen=True)
@@ -120,6 +117,7 @@ class AnalysisManifest(_Manifest):
     """
 
     SCHEMA: ClassVar[str] = "spotline/analysis/1"
+    MOST_BYTES: ClassVar[int] = 8 * MIB  # a function of 512 MB parses it; a history of 100,000 rounds takes 4.5 MB
 
     clean: str
     clean_digest: str
@@ -131,11 +129,6 @@ class AnalysisManifest(_Manifest):
     job_id: str
     generation: int
     details: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def _build(cls, document: dict[str, Any]) -> Self:
-        parts = tuple(Part(**part) for part in document.pop("parts"))
-        return cls(parts=parts, **document)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Manifests, pointers and records go through here, because what fences gangs off i
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from spotline.documents import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,6 +39,7 @@ class Unconditional(Enum):
 
 
 ALWAYS = Unconditional.ALWAYS
+_NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 TEMPORARY_TAG = ("spotline", "temporary")
 """Key and value of the tag that the results bucket's lifecycle goes by (template.yaml): prefixes there are the runs'."""
 
@@ -51,8 +55,11 @@ class Stored:
 class Objects(Protocol):
     """Objects under one prefix. Keys are relative to it and use `/`."""
 
-    def read(self, key: str) -> Stored:
-        """Read one object, or raise `ObjectMissing`."""
+    def read(self, key: str, most_bytes: int | None = None) -> Stored:
+        """Read one object, or raise `ObjectMissing`.
+
+        Raises `DocumentError` for one that is larger than `most_bytes`, before its body is read.
+        """
 
     def write(
         self,
@@ -103,11 +110,17 @@ class LocalObjects:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def read(self, key: str) -> Stored:
+    def read(self, key: str, most_bytes: int | None = None) -> Stored:
         """See `Objects.read`."""
+        path = self._root / key
+        if "\0" in key:
+            raise ObjectMissing(self.location(key))  # no file can be called so
         try:
-            body = (self._root / key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError) as cause:
+            _check_size(self.location(key), path.stat().st_size, most_bytes)
+            body = path.read_bytes()
+        except OSError as cause:
+            if cause.errno not in _NO_FILE:
+                raise
             raise ObjectMissing(self.location(key)) from cause
         return Stored(body, _tag(body))
 
@@ -168,12 +181,13 @@ class S3Objects:
         self._prefix = prefix
         self._client = client or _s3()
 
-    def read(self, key: str) -> Stored:
+    def read(self, key: str, most_bytes: int | None = None) -> Stored:
         """See `Objects.read`."""
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
         except self._client.exceptions.NoSuchKey as cause:
             raise ObjectMissing(self.location(key)) from cause
+        _check_size(self.location(key), answer["ContentLength"], most_bytes)
         return Stored(answer["Body"].read(), answer["ETag"])
 
     def write(
@@ -240,6 +254,11 @@ def _s3() -> S3Client:
     from botocore.config import Config  # noqa: PLC0415
 
     return boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 8}))
+
+
+def _check_size(location: str, size: int, most_bytes: int | None) -> None:
+    if most_bytes is not None and size > most_bytes:
+        raise DocumentError(location, f"has {size:,} bytes, more than the {most_bytes:,} that are read of it")
 
 
 def _tag(body: bytes) -> str:

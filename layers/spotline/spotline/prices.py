@@ -7,11 +7,11 @@ wants better figures puts a table of their own, in the shape of `prices.json` be
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from spotline.documents import DocumentError, build, parse_object
 from spotline.runs import Market
 
 if TYPE_CHECKING:
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 SCHEMA = "spotline/prices/1"
 SHIPPED = Path(__file__).with_name("prices.json")
 
+_NAME = "the price table"
 _HOW = 'Mend prices.json in the ingest bucket, or delete it to go by the shipped table (docs/results.md, "What a run costs")'
 
 
-class PriceError(Exception):
+class PriceError(DocumentError):
     """The price table cannot be read, or does not name what ran; the message says how to set it."""
 
 
@@ -73,25 +74,10 @@ class PriceTable:
             Names what is missing or is no price, and how to mend it.
         """
         try:
-            document = json.loads(body)
-        except ValueError as cause:
-            raise PriceError(f"the price table is not JSON ({cause}). {_HOW}") from cause
-        table = _Reader(document)
-        if table.get("schema") != SCHEMA:
-            raise PriceError(f"the price table's schema is {table.get('schema')!r}, not {SCHEMA!r}. {_HOW}")
-        instances = {
-            name: InstancePrice(int(table.number("instances", name, "vcpus")), table.rate("instances", name))
-            for name in table.get("instances")
-        }
-        return cls(
-            as_of=str(table.get("as_of")),
-            source=str(table.get("source")),
-            currency=str(table.get("currency")),
-            instances=instances,
-            shared_instance=str(table.get("shared_instance")),
-            fargate_vcpu=table.rate("fargate", "vcpu"),
-            fargate_gib=table.rate("fargate", "gib"),
-        )
+            written = build(_Written, parse_object(body, _NAME, schema=SCHEMA), _NAME, ignore_unknown=True)
+        except DocumentError as cause:
+            raise PriceError(_NAME, f"{cause.detail}. {_HOW}") from cause
+        return written.check()
 
     @classmethod
     def shipped(cls) -> PriceTable:
@@ -103,28 +89,57 @@ class PriceTable:
         try:
             return self.instances[name]
         except KeyError:
-            raise PriceError(f"the price table of {self.as_of} names no instance type {name}. {_HOW}") from None
+            raise PriceError(_NAME, f"of {self.as_of}, names no instance type {name}. {_HOW}") from None
 
 
-class _Reader:
-    """A document whose fields are asked for by their path, so that whatever is wrong is named by it."""
+@dataclass(frozen=True)
+class _WrittenInstance:
+    vcpus: float
+    on_demand: float
+    spot: float
 
-    def __init__(self, document: Any) -> None:
-        self._document = document
 
-    def get(self, *path: str) -> Any:
-        found = self._document
-        for step in path:
-            if not isinstance(found, dict) or step not in found:
-                raise PriceError(f"the price table lacks {'.'.join(path)}. {_HOW}")
-            found = found[step]
-        return found
+@dataclass(frozen=True)
+class _Fargate:
+    vcpu: Rate
+    gib: Rate
 
-    def number(self, *path: str) -> float:
-        found = self.get(*path)
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or not 0 < found < float("inf"):
-            raise PriceError(f"the price table's {'.'.join(path)} is {found!r}, not a number above 0. {_HOW}")
-        return float(found)
 
-    def rate(self, *path: str) -> Rate:
-        return Rate(self.number(*path, "on_demand"), self.number(*path, "spot"))
+@dataclass(frozen=True)
+class _Written:
+    """The table as it stands in the file."""
+
+    as_of: str
+    source: str
+    currency: str
+    shared_instance: str
+    instances: dict[str, _WrittenInstance]
+    fargate: _Fargate
+
+    def check(self) -> PriceTable:
+        instances = {
+            name: InstancePrice(
+                round(_above_zero(found.vcpus, f"instances.{name}.vcpus", 1)),
+                _check_rate(Rate(found.on_demand, found.spot), f"instances.{name}"),
+            )
+            for name, found in self.instances.items()
+        }
+        return PriceTable(
+            as_of=self.as_of,
+            source=self.source,
+            currency=self.currency,
+            instances=instances,
+            shared_instance=self.shared_instance,
+            fargate_vcpu=_check_rate(self.fargate.vcpu, "fargate.vcpu"),
+            fargate_gib=_check_rate(self.fargate.gib, "fargate.gib"),
+        )
+
+
+def _check_rate(rate: Rate, where: str) -> Rate:
+    return Rate(_above_zero(rate.on_demand, f"{where}.on_demand"), _above_zero(rate.spot, f"{where}.spot"))
+
+
+def _above_zero(value: float, where: str, least: float = 0.0) -> float:
+    if value <= 0 or value < least:
+        raise PriceError(_NAME, f"{value:g} is not a number {'from 1 on' if least else 'above 0'}. {_HOW}", where)
+    return value

@@ -11,6 +11,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from spotline.documents import DocumentError
 from spotline.gangs import SUBMITTING, Gang
 from spotline.runs import Market, Priority, Run
 
@@ -152,19 +153,27 @@ class RunTable:
         answer = self._client.get_item(TableName=self._name, Key=_gang_key(run_id, generation), ConsistentRead=True)
         return "open_gang" in answer.get("Item", {})
 
-    def open_gangs(self) -> Iterator[Gang]:
-        """Every gang that is not closed. The index lags behind the table by moments: a look is repeated anyway."""
+    def open_gangs(self, unreadable: list[str] | None = None) -> Iterator[Gang]:
+        """Every gang that is not closed. The index lags behind the table by moments: a look is repeated anyway.
+
+        A record that cannot be read, because somebody edited it, is noted in `unreadable` and left out; without that it is an error.
+        """
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
             IndexName=OPEN_GANGS_INDEX,
             KeyConditionExpression="open_gang = :open",
             ExpressionAttributeValues={":open": {"S": _OPEN}},
         )
-        for page in pages:
-            yield from map(_gang, page["Items"])
+        for item in (item for page in pages for item in page["Items"]):
+            try:
+                yield _gang(item)
+            except DocumentError as error:
+                if unreadable is None:
+                    raise
+                unreadable.append(str(error))
 
     def gangs(self, run_id: str) -> list[Gang]:
-        """The open gangs of one run, oldest first, read consistently."""
+        """The open gangs of one run, oldest first, read consistently; raises `DocumentError` for a record that cannot be read."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :gang)",
@@ -194,7 +203,7 @@ def _identity(execution: Execution) -> dict[str, str]:
     told = {name: time.astimezone(UTC).isoformat() for name, time in times.items() if time is not None}
     try:
         run = Run.from_input(execution.input)
-    except (ValueError, KeyError, TypeError):
+    except DocumentError:
         return told
     return {
         **told,
@@ -222,14 +231,28 @@ def _gang_key(run_id: str, generation: int) -> dict[str, Any]:
 
 
 def _gang(item: Mapping[str, Any]) -> Gang:
-    return Gang(
-        run_id=item["run_id"]["S"],
-        generation=int(item["generation"]["N"]),
-        market=Market(item["market"]["S"]),
-        task_token=item["task_token"]["S"],
-        execution_arn=item["execution_arn"]["S"],
-        launched_at=datetime.fromisoformat(item["launched_at"]["S"]),
-        submitting_at=datetime.fromisoformat(item["submitting_at"]["S"]) if "submitting_at" in item else None,
-        job_id=item.get("job_id", {}).get("S"),
-        priority=Priority(item.get("priority", {}).get("S", Priority.DAILY)),
-    )
+    try:
+        return Gang(
+            run_id=_text(item, "run_id"),
+            generation=int(item["generation"]["N"]),
+            market=Market(_text(item, "market")),
+            task_token=_text(item, "task_token"),
+            execution_arn=_text(item, "execution_arn"),
+            launched_at=datetime.fromisoformat(_text(item, "launched_at")),
+            submitting_at=datetime.fromisoformat(_text(item, "submitting_at")) if "submitting_at" in item else None,
+            job_id=_text(item, "job_id") if "job_id" in item else None,
+            priority=Priority(_text(item, "priority")) if "priority" in item else Priority.DAILY,
+        )
+    except (KeyError, TypeError, ValueError) as cause:
+        name = " ".join(str(item.get(key, {}).get("S")) for key in ("pk", "sk"))
+        raise DocumentError(
+            f"item {name}", f"not the record of a gang ({cause!r}); stop the run's execution, or repair the item"
+        ) from cause
+
+
+def _text(item: Mapping[str, Any], name: str) -> str:
+    """An attribute that must be a string and not empty."""
+    text = item[name]["S"]
+    if not text:
+        raise ValueError(f"{name} is empty")
+    return str(text)

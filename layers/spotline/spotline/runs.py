@@ -4,9 +4,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
 
-from spotline.layout import DataKey
+from spotline.documents import DocumentError, build, parse_object, show
+from spotline.layout import DATASET_RULE, DataKey, is_dataset, is_day
 
 
 class Market(StrEnum):
@@ -67,21 +67,27 @@ class Run:
         return json.dumps({**asdict(self), "share": self.share}, sort_keys=True, separators=(",", ":"))
 
     @classmethod
-    def from_input(cls, document: str | dict[str, Any]) -> "Run":
-        """Read an execution's input back."""
-        fields = json.loads(document) if isinstance(document, str) else document
-        return cls(
-            run_id=fields["run_id"],
-            dataset=fields["dataset"],
-            day=fields["day"],
-            source=Source(**fields["source"]),
-            market=MarketChoice(fields.get("market", MarketChoice.SPOT_FIRST)),
-            keep=bool(fields.get("keep", False)),
-            priority=Priority(fields.get("priority", Priority.DAILY)),
-            request=fields.get("request", ""),
-        )
+    def from_input(cls, document: str) -> "Run":
+        """Read an execution's input back.
+
+        Raises
+        ------
+        DocumentError
+            When it is none that `to_input` could have written: people start executions as well.
+        """
+        fields = parse_object(document, _INPUT)
+        fields.pop("share", None)  # it follows from the dataset
+        run = build(cls, fields, _INPUT)
+        if not is_dataset(run.dataset):
+            raise DocumentError(_INPUT, f"{show(run.dataset)} is no dataset: it {DATASET_RULE}", "dataset")
+        if not is_day(run.day):
+            raise DocumentError(_INPUT, f"{show(run.day)} is not a day, which is written YYYYMMDD", "day")
+        if not (run.run_id and run.source.bucket and run.source.key and run.source.version_id):
+            raise DocumentError(_INPUT, "names no run, or no version of an object: one of these is empty")
+        return run
 
 
+_INPUT = "the execution's input"
 _IN_SHARES = str.maketrans({"-": "D", "_": "U"})
 
 

@@ -237,14 +237,17 @@ def test_a_table_of_ones_own_is_read() -> None:
 @pytest.mark.parametrize(
     ("body", "wrong"),
     [
-        (b"{", "is not JSON"),
-        (b"[]", "lacks schema"),
-        (table(schema="prices"), "schema is 'prices'"),
-        (table(currency=None), "lacks currency"),
-        (table(instances={"x": {"vcpus": 4, "on_demand": 1}}), r"lacks instances\.x\.spot"),
-        (table(instances={"x": {"vcpus": 0, "on_demand": 1, "spot": 1}}), r"instances\.x\.vcpus is 0"),
-        (table(instances={"x": {"vcpus": 4, "on_demand": "1", "spot": 1}}), "is '1', not a number above 0"),
-        (table(fargate={"vcpu": {}}), r"lacks fargate\.vcpu\.on_demand"),
+        (b"{", "not JSON"),
+        (b"[]", r"expected a JSON object, found \[\]"),
+        (table(schema="prices"), 'found "prices"'),
+        (table(currency=None), "currency: missing"),
+        (table(instances={"x": {"vcpus": 4, "on_demand": 1}}), r"instances\.x\.spot: missing"),
+        (
+            table(instances={"x": {"vcpus": 0, "on_demand": 1, "spot": 1}}),
+            r"instances\.x\.vcpus: 0 is not a number from 1 on",
+        ),
+        (table(instances={"x": {"vcpus": 4, "on_demand": "1", "spot": 1}}), 'on_demand: expected a number, found "1"'),
+        (table(fargate={"vcpu": {}}), r"fargate\.vcpu\.on_demand: missing"),
     ],
 )
 def test_a_table_that_is_none_says_what_is_wrong_and_how_to_mend_it(body: bytes, wrong: str) -> None:

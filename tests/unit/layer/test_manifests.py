@@ -58,11 +58,11 @@ def test_the_clean_manifest_keeps_the_shape_that_others_read() -> None:
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        (b"{", "not a JSON object"),
-        (b"[]", "not a JSON object"),
-        (b"{}", "found schema None"),
-        (ANALYSIS.to_json(), "found schema 'spotline/analysis/1'"),
-        (b'{"schema": "spotline/clean/1", "rows_read": 1}', "incomplete"),
+        (b"{", "not JSON: .* at line 1"),
+        (b"[]", "expected a JSON object, found \\[\\]"),
+        (b"{}", "found null"),
+        (ANALYSIS.to_json(), 'found "spotline/analysis/1"'),
+        (b'{"schema": "spotline/clean/1", "rows_read": 1}', "source: missing"),
     ],
 )
 def test_what_is_no_manifest_of_the_kind_is_refused(body: bytes, complaint: str) -> None:

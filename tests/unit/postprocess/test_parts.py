@@ -2,13 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from postprocess.inputs import InputsDisagree, read_local_inputs
-from postprocess.parts import Predictions, Task, importance, most_surprising, read_predictions
+from postprocess.parts import Predictions, SurprisingRow, Task, importance, most_surprising, read_predictions
+from spotline.documents import DocumentError
 from tests.unit.postprocess.leftovers import Scored, write_analysis
 
 
@@ -63,9 +63,8 @@ def test_the_most_surprising_rows_are_those_of_all_members(analysis: Path) -> No
 
 
 def test_equally_surprising_rows_come_in_the_order_of_the_data() -> None:
-    def row(shard: int, number: int) -> dict[str, Any]:
-        values: dict[str, Any] = {"key": None, "actual": 1.0, "prediction": 3.0, "residual": -2.0, "reasons": []}
-        return {"shard": shard, "row": number, **values}
+    def row(shard: int, number: int) -> SurprisingRow:
+        return SurprisingRow(shard, number, {}, actual=1.0, prediction=3.0, residual=-2.0, reasons=())
 
     places = [(1, 0), (0, 5), (0, 2)]
     found = most_surprising([row(*place) for place in places], most=2)
@@ -91,7 +90,7 @@ def test_a_part_that_lost_rows_is_refused(analysis: Path, clean: Path) -> None:
 def test_a_part_of_another_schema_is_refused(analysis: Path) -> None:
     (analysis / "parts/part-0000.json").write_text('{"schema": "somebody/else/9"}')
 
-    with pytest.raises(InputsDisagree, match="somebody/else/9"):
+    with pytest.raises(DocumentError, match="somebody/else/9"):
         predictions(analysis)
 
 

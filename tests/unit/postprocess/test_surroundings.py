@@ -72,7 +72,7 @@ class S3:
     def get_object(self, **_: Any) -> dict[str, Any]:
         if self._prices is None:
             raise NoSuchKey
-        return {"Body": io.BytesIO(self._prices), "ETag": "e"}
+        return {"Body": io.BytesIO(self._prices), "ETag": "e", "ContentLength": len(self._prices)}
 
     def get_paginator(self, _: str) -> Any:
         versions = [
@@ -131,7 +131,10 @@ def test_without_a_usable_price_there_is_a_timeline_and_a_warning(caplog: pytest
     legs, cost = way(reclaimed_gang(), S3(b"{}"))
 
     assert (len(legs), cost) == (2, None)
-    assert "no cost can be estimated: the price table lacks schema. Mend prices.json" in caplog.text
+    assert (
+        "no cost can be estimated: the price table: expected schema 'spotline/prices/1', found null. Mend prices.json"
+        in caplog.text
+    )
 
 
 def test_when_batch_does_not_answer_the_records_tell_of_the_gangs(caplog: pytest.LogCaptureFixture) -> None:

@@ -36,7 +36,7 @@ class FakeS3:
         if (Bucket, Key) not in self.objects:
             raise NoSuchKey
         body = self.objects[Bucket, Key]
-        return {"Body": io.BytesIO(body), "ETag": _etag(body)}
+        return {"Body": io.BytesIO(body), "ETag": _etag(body), "ContentLength": len(body)}
 
     @call
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, **more: Any) -> dict[str, Any]:

@@ -152,7 +152,11 @@ class World(Pipeline):
             self.fail(execution, "Sandbox.Timedout" if isinstance(ended, Crashed) else "LaunchUnfinished")
 
     def look_again(self, run_id: str | None = None) -> None:
-        self.attempt(lambda: self.look.again(run_id))
+        def look() -> None:
+            failed = self.look.again(run_id).failed
+            assert all("InternalServerError" in line for line in failed), failed  # nothing else fails in this world
+
+        self.attempt(look)
 
     def notify(self, ending: Ending, mood: Mood = Mood.WELL) -> None:
         """`notify` hears of an end of an execution, for the first time or again, from the machine or from an event."""

@@ -4,6 +4,7 @@ A contract is a Frictionless Table Schema (JSON); what Table Schema does not kno
 a field. `Contract.from_json` reads one or says what is wrong with it; `cells` is the law for one cell.
 """
 
+from spotline.contracts.document import MOST_BYTES
 from spotline.contracts.errors import ContractError
 from spotline.contracts.model import (
     Analysis,
@@ -19,6 +20,7 @@ from spotline.contracts.model import (
 )
 
 __all__ = [
+    "MOST_BYTES",
     "Analysis",
     "Case",
     "Constraints",

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from spotline.contracts.errors import ContractError
+from spotline import documents
+from spotline.contracts.errors import CONTRACT, ContractError
+from spotline.documents import MIB, DocumentError, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
+
+MOST_BYTES = 8 * MIB
+"""How large a contract may be; 2,000 fields with constraints take half a megabyte."""
 
 _MISSING = object()
+_NAMED = 20
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse JSON in UTF-8, refusing what JSON parsers commonly let pass: doubled keys, NaN, and halves of surrogate pairs."""
+    """Parse a contract's JSON; see `spotline.documents` for what is refused."""
     try:
-        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique_keys, parse_constant=_no_constant)
-    except UnicodeDecodeError as cause:
-        raise ContractError("", f"not UTF-8 (byte {cause.start}); save it as UTF-8") from cause
-    except json.JSONDecodeError as cause:
-        raise ContractError("", f"not JSON: {cause.msg} at line {cause.lineno}, column {cause.colno}") from cause
-    for where, text in _texts("", document):
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            raise ContractError(
-                where, f"{text!a} holds half a surrogate pair, which is no character; write the character"
-            )
-    return document
+        return documents.parse_json(body, CONTRACT, MOST_BYTES)
+    except DocumentError as cause:
+        raise ContractError(cause.where, cause.problem) from cause
 
 
 class Properties:
@@ -35,7 +33,7 @@ class Properties:
 
     def __init__(self, where: str, value: Any) -> None:
         if not isinstance(value, dict):
-            raise ContractError(where, f"expected an object, found {shown(value)}")
+            raise ContractError(where, f"expected an object, found {show(value)}")
         self.where = where
         self._left: dict[str, Any] = dict(value)
 
@@ -70,7 +68,7 @@ class Properties:
         if value is _MISSING:
             return default
         if isinstance(value, bool) or not isinstance(value, int):
-            raise ContractError(self.path(name), f"expected a whole number, found {shown(value)}")
+            raise ContractError(self.path(name), f"expected a whole number, found {show(value)}")
         if value < minimum or (maximum is not None and value > maximum):
             limits = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
             raise ContractError(self.path(name), f"{value} must be {limits}")
@@ -82,7 +80,7 @@ class Properties:
         if value is _MISSING:
             return default
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise ContractError(self.path(name), f"{shown(value)} must be a number from 0 to 1 (0.05 is five per cent)")
+            raise ContractError(self.path(name), f"{show(value)} must be a number from 0 to 1 (0.05 is five per cent)")
         return float(value)
 
     def texts(self, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...] | None:
@@ -91,10 +89,10 @@ class Properties:
         if value is _MISSING:
             return default
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise ContractError(self.path(name), f"expected a list of strings, found {shown(value)}")
-        doubled = sorted({item for item in value if value.count(item) > 1})
+            raise ContractError(self.path(name), f"expected a list of strings, found {show(value)}")
+        doubled = [item for item, times in Counter(value).items() if times > 1]
         if doubled:
-            raise ContractError(self.path(name), f"{doubled[0]!r} is listed twice; remove one")
+            raise ContractError(self.path(name), f"{min(doubled)!r} is listed twice; remove one")
         return tuple(value)
 
     def choice(self, name: str, choices: Iterable[str], default: str | None = None) -> str | None:
@@ -127,19 +125,15 @@ class Properties:
         if value is _MISSING:
             return default
         if not isinstance(value, kind):
-            raise ContractError(self.path(name), f"expected {what}, found {shown(value)}")
+            raise ContractError(self.path(name), f"expected {what}, found {show(value)}")
         return value
 
 
-def shown(value: Any) -> str:
-    """A JSON value for a message, cut short."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def one_of(choices: Iterable[str]) -> str:
-    """`a, b or c`."""
+    """`a, b or c`; of a long list, how many more there are."""
     *most, last = map(str, choices)
+    if len(most) >= _NAMED:
+        most, last = most[:_NAMED], f"one of {len(most) + 1 - _NAMED} more"
     return f"{', '.join(most)} or {last}" if most else last
 
 
@@ -149,29 +143,3 @@ def check_zone(where: str, zone: str) -> None:
         ZoneInfo(zone)
     except (KeyError, ValueError, OSError) as cause:
         raise ContractError(where, f"{zone!r} is no IANA zone such as 'Europe/Paris'") from cause
-
-
-def _texts(where: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Every string in a document, names of properties among them, and where it stands."""
-    if isinstance(value, str):
-        yield where, value
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _texts(f"{where}[{index}]", item)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield where, name
-            yield from _texts(f"{where}.{name}" if where else name, item)
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for name in names if names.count(name) > 1)
-        raise ContractError("", f"the property {doubled!r} stands twice in one object; remove one")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ContractError("", f"{name} is not JSON; write a number")

@@ -9,9 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spotline.contracts import cells
-from spotline.contracts.document import Properties, check_zone, one_of, shown
+from spotline.contracts.document import Properties, check_zone, one_of
 from spotline.contracts.errors import ContractError
 from spotline.contracts.model import Case, Constraints, Field, FieldType, Value
+from spotline.documents import show
+
+MOST_NAME = 1024
 
 _DESCRIPTIVE = ("title", "description", "example", "rdfType")
 _UNSUPPORTED_FIELD = {
@@ -52,6 +55,10 @@ def read_field(properties: Properties, defaults: Defaults) -> Field:
     name = properties.text("name")
     if not name:
         raise ContractError(properties.path("name"), "missing; a field is named as its column is in the header")
+    if len(name) > MOST_NAME:
+        raise ContractError(
+            properties.path("name"), f"a name of {len(name):,} characters; {MOST_NAME:,} are the most that are read"
+        )
     if "\0" in name:
         raise ContractError(properties.path("name"), f"{name!r} holds NUL, which no header can; take it out")
     properties.where = f"{properties.where} {name!r}"
@@ -131,7 +138,7 @@ def _check_format(properties: Properties, field: Field) -> None:
         raise ContractError(where, "'%Z' reads no zone; write '%z' for offsets, or name spotline.zone")
     try:
         read = datetime.strptime(_PROBE.strftime(pattern), pattern)  # noqa: DTZ007
-    except (ValueError, re.error) as cause:
+    except (ValueError, re.error, OverflowError, RecursionError) as cause:
         raise ContractError(where, f"{pattern!r} is no pattern that can be read back: {cause}") from cause
     whole_date = read.date() == _PROBE.date()
     has_time = read.hour == _PROBE.hour
@@ -190,7 +197,7 @@ def _constraints(properties: Properties, field: Field) -> Constraints:
     if rules.pattern is not None:
         try:
             re.compile(rules.pattern)
-        except re.error as cause:
+        except (re.error, OverflowError, RecursionError) as cause:
             raise ContractError(properties.path("pattern"), f"{rules.pattern!r} is no pattern: {cause}") from cause
     if choices is None:
         return rules
@@ -212,18 +219,18 @@ def _limit(properties: Properties, field: Field, name: str, value: Any) -> Value
 def _enum(properties: Properties, field: Field, choices: Any) -> tuple[Value, ...]:
     where = properties.path("enum")
     if not isinstance(choices, list) or not choices:
-        raise ContractError(where, f"expected a list of at least one value, found {shown(choices)}")
-    values: list[Value] = []
+        raise ContractError(where, f"expected a list of at least one value, found {show(choices)}")
+    values: dict[Value, None] = {}
     for choice in choices:
         if isinstance(choice, str):
             _check_reachable(where, field, choice)
         value = _value(where, field, choice)
         broken = cells.breaches(field, value)
         if broken:
-            raise ContractError(where, f"{shown(choice)} breaks the constraint {broken[0]}; remove one")
+            raise ContractError(where, f"{show(choice)} breaks the constraint {broken[0]}; remove one")
         if value in values:
-            raise ContractError(where, f"{shown(choice)} is listed twice; remove one")
-        values.append(value)
+            raise ContractError(where, f"{show(choice)} is listed twice; remove one")
+        values[value] = None
     return tuple(values)
 
 
@@ -246,4 +253,4 @@ def _value(where: str, field: Field, given: Any) -> Value:
             return cells.read(field, given)
         except cells.Unreadable:
             pass
-    raise ContractError(where, f"{shown(given)} is no {field.type} of this field")
+    raise ContractError(where, f"{show(given)} is no {field.type} of this field")

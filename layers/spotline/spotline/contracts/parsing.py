@@ -6,10 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from spotline.contracts.delivery import read_delivery
-from spotline.contracts.document import Properties, one_of, parse_json, shown
+from spotline.contracts.document import Properties, one_of, parse_json
 from spotline.contracts.errors import ContractError
 from spotline.contracts.field_parsing import Defaults, read_field
 from spotline.contracts.model import MAX_ROUNDS, Analysis, Contract, Dialect, Field, FieldType, Tolerance
+from spotline.documents import show
+
+MOST_FIELDS = 10_000
 
 _DESCRIPTIVE = ("$schema", "name", "title", "description", "homepage", "version", "created", "keywords")
 _UNSUPPORTED_SCHEMA = {
@@ -55,25 +58,34 @@ def read_contract(body: bytes) -> Contract:
 
 def _fields(value: Any, defaults: Defaults) -> tuple[Field, ...]:
     if not isinstance(value, list) or not value:
-        raise ContractError("fields", f"expected a list of at least one field, found {shown(value)}")
+        raise ContractError("fields", f"expected a list of at least one field, found {show(value)}")
+    if len(value) > MOST_FIELDS:
+        raise ContractError(
+            "fields", f"{len(value):,} fields are more than the {MOST_FIELDS:,} that a contract may have"
+        )
     fields = tuple(read_field(Properties(f"fields[{index}]", item), defaults) for index, item in enumerate(value))
-    names = [field.name for field in fields]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise ContractError(f"fields[{index}] {name!r}", "a field of this name stands above; rename or remove one")
+    above: set[str] = set()
+    for index, field in enumerate(fields):
+        if field.name in above:
+            raise ContractError(
+                f"fields[{index}] {field.name!r}", "a field of this name stands above; rename or remove one"
+            )
+        above.add(field.name)
     return fields
 
 
 def _primary_key(value: Any, fields: tuple[Field, ...]) -> tuple[str, ...]:
     names = [] if value is None else [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ContractError("primaryKey", f"expected a list of field names, found {shown(value)}")
-    known = [field.name for field in fields]
+        raise ContractError("primaryKey", f"expected a list of field names, found {show(value)}")
+    known = {field.name: field for field in fields}
+    named: set[str] = set()
     for name in names:
         if name not in known:
             raise ContractError("primaryKey", f"{name!r} is no field; the fields are {one_of(known)}")
-        if names.count(name) > 1:
+        if name in named:
             raise ContractError("primaryKey", f"{name!r} is listed twice; remove one")
+        named.add(name)
     return tuple(names)
 
 
@@ -118,11 +130,11 @@ def _comment_rows(properties: Properties, header: bool) -> frozenset[int]:
     rows = properties.take("commentRows", [])
     where = properties.path("commentRows")
     if not isinstance(rows, list) or not all(isinstance(row, int) and not isinstance(row, bool) for row in rows):
-        raise ContractError(where, f"expected a list of row numbers, found {shown(rows)}")
+        raise ContractError(where, f"expected a list of row numbers, found {show(rows)}")
     allowed = len(set(rows)) + (1 if header else 0)
     if rows and (min(rows) < 1 or max(rows) > allowed):
         raise ContractError(
-            where, f"{shown(rows)} must be rows before the data, counted from 1, with only the header between"
+            where, f"{show(rows)} must be rows before the data, counted from 1, with only the header between"
         )
     return frozenset(rows)
 
@@ -155,7 +167,8 @@ def _analysis(
         )
     features = properties.texts("features")
     if features is None:
-        features = tuple(name for name in by_name if name != target and name not in primary_key)
+        left_out = {target, *primary_key}
+        features = tuple(name for name in by_name if name not in left_out)
     for name in features:
         if name not in by_name:
             raise ContractError(properties.path("features"), f"{name!r} is no field; the fields are {one_of(by_name)}")
@@ -165,7 +178,7 @@ def _analysis(
         raise ContractError(properties.path("features"), "nothing is left to explain the target with; name a field")
     parameters = properties.take("parameters", {})
     if not isinstance(parameters, dict):
-        raise ContractError(properties.path("parameters"), f"expected an object, found {shown(parameters)}")
+        raise ContractError(properties.path("parameters"), f"expected an object, found {show(parameters)}")
     analysis = Analysis(
         target=target,
         features=features,
