@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from spotline.runs import MarketChoice
 from tests.twin.deployed import CONTRACT, DAY, OVER, Deployed, sample
-from twin import schedules
+from twin import compute, schedules
 from twin.rehearsal import ReclaimAtFirstCheckpoint
 from twin.slack import message_text
 
@@ -33,6 +33,11 @@ _NAMED_AFTER_WHAT_DIFFERS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16}(
 FUNCTIONS = ("Ingest", "Sweep", "LaunchGang", "Reconcile", "Notify")
 ROUNDS = 24
 """Enough for a checkpoint to be pruned."""
+ENDED = ("SUCCEEDED", "FAILED")
+UNDER_WAY = "RUNNING"
+"""What `under_way` looks for, whatever an unfinished job's status is."""
+ONE_MEMBER = 8
+"""vCPUs of the gang's instances (template.yaml, GangInstanceType)."""
 SPOT_GANGS = 3
 """Gangs that the state machine sends to Spot before it falls back, when each of them is interrupted."""
 
@@ -162,6 +167,32 @@ class Company(Deployed):
         )
         events = [event["message"] for page in pages for event in page["events"] if '"_aws"' in event["message"]]
         return sorted({key for text in events for key in json.loads(text) if key not in ("_aws", "service")})
+
+    def jobs(self, run: Run, queue: str) -> list[str]:
+        """How each of a run's jobs in a queue stands, or why it ended."""
+        batch = self.twin.client("batch")
+        listed = batch.list_jobs(
+            jobQueue=self.stack.outputs[queue], filters=[{"name": "JOB_NAME", "values": [f"{run.run_id}-*"]}]
+        )["jobSummaryList"]
+        described = batch.describe_jobs(jobs=[job["jobId"] for job in listed])["jobs"] if listed else []
+        return sorted(job.get("statusReason", "") if job["status"] in ENDED else UNDER_WAY for job in described)
+
+    def has_launched(self, run: Run) -> bool:
+        """Whether launch_gang has logged its answer for a run."""
+        group = self.stack.resources["FunctionLogGroup"].physical_id
+        pages = self.twin.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        lines = (event["message"] for page in pages for event in page["events"])
+        return any('"message":"answered"' in line and f'"{run.run_id}"' in line for line in lines)
+
+    def members(self, run: Run, status: str) -> list[str]:
+        """The members of a run's Spot gangs that stand so, by their jobs' ids."""
+        batch = self.twin.client("batch")
+        listed = batch.list_jobs(
+            jobQueue=self.stack.outputs["SpotGangQueue"],
+            filters=[{"name": "JOB_NAME", "values": [f"{run.run_id}-*"]}],
+        )["jobSummaryList"]
+        found = [batch.list_jobs(arrayJobId=job["jobId"], jobStatus=status)["jobSummaryList"] for job in listed]
+        return [member["jobId"] for members in found for member in members]
 
     def invoke(self, function: str, event: Any, kind: str = "Event") -> Any:
         name = self.stack.resources[f"{function}Function"].physical_id
@@ -350,6 +381,65 @@ def a_wasted_day(company: Company) -> Callable[[], Facts]:
     return facts
 
 
+def a_stopped_day(company: Company) -> Callable[[], Facts]:
+    """An operator stops a run whose preprocess job runs: Step Functions ends that job itself."""
+    dataset = company.new_dataset()
+    company.agree(dataset, rounds=None)
+    run = company.land(dataset, sample())
+    company.until(lambda: company.jobs(run, "MainQueue"), "a preprocess job", 60)
+    company.stop(run)
+    return lambda: {"execution": company.execution(run)["status"], "jobs": company.jobs(run, "MainQueue")}
+
+
+def a_stopped_gang(company: Company) -> Callable[[], Facts]:
+    """An operator stops a run whose gang waits for its instances: nobody ends that job but reconcile."""
+    compute.set_capacity("spot", 0)
+    run = a_run_with_a_gang(company)
+    company.stop(run)
+    return lambda: {"execution": company.execution(run)["status"], "jobs": company.jobs(run, "SpotGangQueue")}
+
+
+def half_a_gang(company: Company) -> Callable[[], Facts]:
+    """Spot has an instance for one member of two, and that one is ended: the other must not wait any longer."""
+    compute.set_capacity("spot", ONE_MEMBER)
+    run = a_run_with_a_gang(company)
+    company.until(lambda: company.members(run, "RUNNING"), "a member to run", 60)
+    compute.set_capacity("spot", 0)  # or else the instance that becomes free is the other's
+    company.terminate(company.members(run, "RUNNING")[0])
+
+    def facts() -> Facts:
+        described = company.execution(run)
+        return {"execution": described["status"], "error": described.get("error", "")}
+
+    return facts
+
+
+def an_overtaken_gang(company: Company) -> Callable[[], Facts]:
+    """A Task asks for a gang while an older one of the same run waits for its instances."""
+    compute.set_capacity("spot", 0)
+    run = a_run_with_a_gang(company)
+    asked = {
+        "task_token": "nobody waits for this gang",
+        "execution_arn": company.arn(run),
+        "run_id": run.run_id,
+        "priority": "daily",
+        "market": "SPOT",
+    }
+    answer = company.invoke("LaunchGang", asked, kind="RequestResponse")
+    company.stop(run)
+    return lambda: {"execution": company.execution(run)["status"], "fenced off": len(answer.get("fenced_off", []))}
+
+
+def a_run_with_a_gang(company: Company) -> Run:
+    """A run that has come as far as its gang's job."""
+    dataset = company.new_dataset()
+    company.agree(dataset, rounds=ROUNDS)
+    run = company.land(dataset, sample())
+    # Until then the launcher itself would end the job of an execution that is stopped.
+    company.until(lambda: company.has_launched(run), "launch_gang to have launched the gang", 90)
+    return run
+
+
 REHEARSALS = (
     Rehearsal("a misplaced file", a_misplaced_file),
     Rehearsal("a look", a_look),
@@ -358,6 +448,10 @@ REHEARSALS = (
     Rehearsal("nonsense", nonsense),
     Rehearsal("a lost event", a_lost_event),
     Rehearsal("a spent day", a_spent_day),
+    Rehearsal("a stopped day", a_stopped_day),
+    Rehearsal("a stopped gang", a_stopped_gang),
+    Rehearsal("half a gang", half_a_gang),
+    Rehearsal("an overtaken gang", an_overtaken_gang),
     Rehearsal("a backfill", a_backfill),
     Rehearsal("two days at once", two_days_at_once),
     Rehearsal("a reclaimed day", a_reclaimed_day),

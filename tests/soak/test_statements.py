@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import time
@@ -16,7 +17,7 @@ from tests.soak.document import table, write_section
 from tests.soak.rehearsals import REHEARSALS, Company, Facts, Rehearsal, settled, under_way
 from tests.soak.statements import Statement, managed_policies_of, statements_of, taken_out
 from tests.template.emitted import emitted
-from twin import Twin, TwinOptions, iam
+from twin import Twin, TwinOptions, compute, iam
 from twin.iam import gate
 from twin.slack import SlackWebhook
 
@@ -62,6 +63,7 @@ def play(company: Company, rehearsal: Rehearsal) -> Played:
     began = time.monotonic()
     facts = settled(rehearsal.begin(company), limit=600)
     assert not under_way(facts), f"{rehearsal.name} did not end: {facts}"
+    after_it(company)
     return Played(rehearsal, facts, time.monotonic() - began, iam.exercised())
 
 
@@ -186,6 +188,7 @@ class denials(logging.Handler):  # noqa: N801  used as a context manager, like a
 
 def after_it(company: Company) -> None:
     """Let nothing of a broken rehearsal reach into the next one."""
+    compute.set_capacity("spot", math.inf)
     steps, batch = company.twin.client("stepfunctions"), company.twin.client("batch")
     company.twin.client("events").enable_rule(
         Name=company.stack.resources["IngestFunctionFileLanded"].physical_id.rsplit("|", 1)[-1]

@@ -16,6 +16,13 @@ from twin import iam
 
 pytestmark = pytest.mark.timeout(60)
 
+SUBMITTED = {
+    "the job": batch_arn("job/*"),
+    "the queue": batch_arn("job-queue/spot"),
+    "the definition": batch_arn("job-definition/gang:1"),
+}
+"""What a submission and its tags are checked against."""
+
 
 def refusal(action: Any, *arguments: Any, **parameters: Any) -> tuple[str, str]:
     with pytest.raises(ClientError) as refused:
@@ -164,16 +171,65 @@ class TestEnforced:
         s3.get_object(Bucket="landing", Key="data/here")
         assert refusal(s3.get_object, Bucket="other", Key="data/here")[0] == "AccessDenied"
 
-    @pytest.mark.documented("https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html")
-    def test_a_submitted_job_needs_queue_and_definition(self, account: Account) -> None:
-        submit = account.client("batch").submit_job
-        request = {"jobName": "j", "jobQueue": "spot", "jobDefinition": "gang:1"}
-        queue, definition = batch_arn("job-queue/spot"), batch_arn("job-definition/gang:1")
-        for granted, missing in (([queue], definition), ([definition], queue)):
-            account.grant(allow("batch:SubmitJob", granted))
-            code, message = refusal(submit, **request)
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html",
+        "https://docs.aws.amazon.com/batch/latest/userguide/iam-example-job-def.html",
+    )
+    @pytest.mark.parametrize("missing", ["nothing", *SUBMITTED])
+    @pytest.mark.parametrize("action", ["batch:SubmitJob", "batch:TagResource"])
+    def test_a_tagged_job_needs_both_actions_on_job_queue_and_definition(
+        self, account: Account, action: str, missing: str
+    ) -> None:
+        """AWS's sources differ on which of them are checked: https://github.com/wri/gfw-data-api/pull/175 for the tags."""
+        # Given a role that has all of it but one
+        (other,) = {"batch:SubmitJob", "batch:TagResource"} - {action}
+        held = [arn_ for resource, arn_ in SUBMITTED.items() if resource != missing]
+        account.grant(allow(other, list(SUBMITTED.values())), allow(action, held))
+        # When it submits a job with tags
+        request = {"jobName": "j", "jobQueue": "spot", "jobDefinition": "gang:1", "tags": {"a": "b"}}
+        code, message = refusal(account.client("batch").submit_job, **request)
+        # Then it is denied, unless nothing is missing
+        if missing == "nothing":
+            assert code == "ClientException"  # moto knows no such queue
+        else:
             assert code == "AccessDeniedException"
-            assert f"batch:SubmitJob on resource: {missing} " in message
+            assert f"{action} on resource: {SUBMITTED[missing]} " in message
+
+    @pytest.mark.documented("https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html")
+    def test_a_job_without_tags_needs_no_permission_to_tag(self, account: Account) -> None:
+        account.grant(allow("batch:SubmitJob", list(SUBMITTED.values())))
+        code, _ = refusal(account.client("batch").submit_job, jobName="j", jobQueue="spot", jobDefinition="gang:1")
+        assert code == "ClientException"
+
+    @pytest.mark.documented(
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html",
+        "https://docs.aws.amazon.com/batch/latest/APIReference/API_TagResource.html",
+    )
+    @pytest.mark.parametrize(
+        ("job", "allowed"), [("ours", True), ("of-others", False), ("without-tags", False), ("ours:0", False)]
+    )
+    def test_a_job_is_ended_by_whoever_its_tags_allow_and_a_child_has_none(
+        self, account: Account, job: str, allowed: bool
+    ) -> None:
+        # Given jobs of two executions, and a role that may end those of one
+        tag, ours = "spotline:execution-arn", "arn:aws:states:us-east-1:1:execution:pipeline:run"
+        for name, execution in (("ours", ours), ("of-others", ours.replace("pipeline", "other")), ("ours:0", ours)):
+            account.administrator("batch").tag_resource(resourceArn=batch_arn(f"job/{name}"), tags={tag: execution})
+        condition = {"StringLike": {f"aws:ResourceTag/{tag}": "arn:aws:states:us-east-1:1:execution:pipeline:*"}}
+        account.grant(allow("batch:TerminateJob", batch_arn("job/*"), Condition=condition))
+        # When it ends a job, then its tags decide; an ARN of an array's child cannot be tagged on AWS
+        end = account.client("batch").terminate_job
+        if allowed:
+            end(jobId=job, reason="r")
+        else:
+            assert refusal(end, jobId=job, reason="r")[0] == "AccessDeniedException"
+
+    @pytest.mark.ours
+    def test_a_condition_on_tags_that_the_twin_does_not_know_allows_nothing(self, account: Account) -> None:
+        condition = {"StringNotEquals": {"aws:ResourceTag/a": "b"}}
+        account.grant(allow("dynamodb:GetItem", TABLE, Condition=condition))
+        code, _ = refusal(account.client("dynamodb").get_item, TableName="runs", Key={"pk": {"S": "1"}})
+        assert code == "AccessDeniedException"
 
     @pytest.mark.ours
     def test_the_administrator_may_do_everything(self, account: Account) -> None:

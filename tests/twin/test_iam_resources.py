@@ -78,6 +78,7 @@ class TestPermissions:
             (
                 call("batch", "SubmitJob", jobQueue=batch_arn("job-queue/spot"), jobDefinition="gang:3"),
                 [
+                    ("batch:SubmitJob", batch_arn("job/*")),
                     ("batch:SubmitJob", batch_arn("job-queue/spot")),
                     ("batch:SubmitJob", batch_arn("job-definition/gang:3")),
                 ],
@@ -85,9 +86,12 @@ class TestPermissions:
             (
                 call("batch", "SubmitJob", jobQueue="spot", jobDefinition="gang:3", tags={"a": "b"}),
                 [
+                    ("batch:SubmitJob", batch_arn("job/*")),
                     ("batch:SubmitJob", batch_arn("job-queue/spot")),
                     ("batch:SubmitJob", batch_arn("job-definition/gang:3")),
                     ("batch:TagResource", batch_arn("job/*")),
+                    ("batch:TagResource", batch_arn("job-queue/spot")),
+                    ("batch:TagResource", batch_arn("job-definition/gang:3")),
                 ],
             ),
             (call("batch", "DescribeJobs", jobs=["id"]), [("batch:DescribeJobs", "*")]),

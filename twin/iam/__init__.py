@@ -5,7 +5,8 @@ role's credentials and pass only where its policies let them.
 
 Modelled: identity policies, permissions boundaries, session policies, trust policies, policies of buckets, queues, topics,
 functions and secrets, conditions on what a request says, PassRole. Not modelled, and therefore refused where a policy
-rests on it: conditions on tags of resources and on the services' own keys, but for S3's. Sessions do not expire.
+rests on it: conditions on tags of resources, but for Batch's, and on the services' own keys, but for S3's. Sessions do not
+expire.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ Context = Mapping[str, tuple[str, ...]]
 """What is known of a request: values by context key, the key in lower case."""
 
 _NOT_MODELLED = (
-    "aws:resourcetag/",
     "dynamodb:",
     "ec2:",
     "ecs:",
@@ -30,6 +29,8 @@ _NOT_MODELLED = (
     "ssm:",
 )
 _MODELLED_EXCEPTIONS = frozenset({"dynamodb:leadingkeys"})
+RESOURCE_TAGS_KNOWN = "twin:resource-tags-known"
+"""In a request's context: the tags of its resource are there too, and a tag that is missing is one that the resource lacks."""
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -98,7 +99,7 @@ def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool
     values = context.get(key, ())
     if base == "Null":
         return (not values) == (wanted[0].lower() == "true")
-    if not values and key.startswith(_NOT_MODELLED) and key not in _MODELLED_EXCEPTIONS:
+    if not values and _is_unknown(key, context):
         raise UnsupportedCondition(f"the twin does not model the condition key {key}")
     test, negated = _test(base)
     if not values:
@@ -106,6 +107,13 @@ def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool
     expected = [text for text in (substitute(want, context) for want in wanted) if text is not None]
     matches = [any(test(want, value) for want in expected) != negated for value in values]
     return any(matches) if quantifier == "ForAnyValue" else all(matches)
+
+
+def _is_unknown(key: str, context: Context) -> bool:
+    """Whether a request may have the key on AWS although its context does not have it here."""
+    if key.startswith("aws:resourcetag/"):
+        return RESOURCE_TAGS_KNOWN not in context
+    return key.startswith(_NOT_MODELLED) and key not in _MODELLED_EXCEPTIONS
 
 
 def _test(operator: str) -> tuple[Callable[[str, str], bool], bool]:

