@@ -36,6 +36,7 @@ ROUNDS = 24
 ENDED = ("SUCCEEDED", "FAILED")
 UNDER_WAY = "RUNNING"
 """What `under_way` looks for, whatever an unfinished job's status is."""
+MEMBERS = 2
 ONE_MEMBER = 8
 """vCPUs of the gang's instances (template.yaml, GangInstanceType)."""
 SPOT_GANGS = 3
@@ -157,6 +158,14 @@ class Company(Deployed):
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return found
 
+    def log_lines(self) -> list[str]:
+        """Every line in every log group."""
+        logs = self.twin.client("logs")
+        groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+        paginator = logs.get_paginator("filter_log_events")
+        pages = [page for group in groups for page in paginator.paginate(logGroupName=group)]
+        return [event["message"] for page in pages for event in page["events"]]
+
     def measured_since(self, moment_ms: int) -> list[str]:
         """The metrics that functions wrote since then."""
         group = self.stack.resources["FunctionLogGroup"].physical_id
@@ -193,6 +202,14 @@ class Company(Deployed):
         )["jobSummaryList"]
         found = [batch.list_jobs(arrayJobId=job["jobId"], jobStatus=status)["jobSummaryList"] for job in listed]
         return [member["jobId"] for members in found for member in members]
+
+    def why_members_ended(self, run: Run) -> list[str]:
+        """Why each member of a run's Spot gang ended; that the gang is under way while one has not."""
+        ended = self.members(run, "FAILED")
+        if len(ended) < MEMBERS:
+            return [UNDER_WAY]
+        described = self.twin.client("batch").describe_jobs(jobs=ended)["jobs"]
+        return sorted({job["statusReason"] for job in described})
 
     def invoke(self, function: str, event: Any, kind: str = "Event") -> Any:
         name = self.stack.resources[f"{function}Function"].physical_id
@@ -396,7 +413,7 @@ def a_stopped_gang(company: Company) -> Callable[[], Facts]:
     compute.set_capacity("spot", 0)
     run = a_run_with_a_gang(company)
     company.stop(run)
-    return lambda: {"execution": company.execution(run)["status"], "jobs": company.jobs(run, "SpotGangQueue")}
+    return lambda: {"execution": company.execution(run)["status"], "members": company.why_members_ended(run)}
 
 
 def half_a_gang(company: Company) -> Callable[[], Facts]:

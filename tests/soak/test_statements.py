@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -106,6 +107,30 @@ def test_a_day_leaves_the_metrics_that_the_dashboard_draws(company: Company, day
     of_other_days = {"RunsFailed", "SpotReclaims"}
     wanted = {name for name, _ in emitted()} - of_other_days
     company.until(lambda: wanted <= set(company.measured_since(0)), f"all of {wanted}", 90)
+
+
+def test_no_log_of_a_day_holds_a_task_token(company: Company, day: Played) -> None:
+    # Given the tokens of the day's Tasks, and every line that functions and jobs wrote
+    assert day.facts["execution"] == "SUCCEEDED"
+    tokens, lines = task_tokens(company), company.log_lines()
+    assert tokens
+    assert len(lines) > 10
+
+    # Then none of them is written anywhere
+    assert [line for line in lines if any(token in line for token in tokens)] == []
+
+
+def task_tokens(company: Company) -> set[str]:
+    """The tokens that Tasks have handed out, from the executions' histories."""
+    steps = company.twin.client("stepfunctions")
+    executions = steps.list_executions(stateMachineArn=company.stack.outputs["StateMachineArn"])["executions"]
+    histories = [
+        steps.get_execution_history(executionArn=execution["executionArn"], maxResults=1000)["events"]
+        for execution in executions
+    ]
+    scheduled = [event.get("taskScheduledEventDetails", {}) for events in histories for event in events]
+    payloads = [json.loads(details["parameters"]).get("Payload", {}) for details in scheduled if details]
+    return {payload["task_token"] for payload in payloads if "task_token" in payload}
 
 
 def test_every_statement_is_documented_and_the_ones_of_a_day_are_used(company: Company, day: Played) -> None:

@@ -28,7 +28,9 @@ NAME = "Pipeline"
 """What mocks.json calls the state machine."""
 
 DEFINITION_FILE = ROOT / "statemachine" / "pipeline.asl.json"
-DEFINITION: dict[str, Json] = json.loads(DEFINITION_FILE.read_text(encoding="utf-8"))
+DEFINITION: dict[str, Json] = json.loads(DEFINITION_FILE.read_text(encoding="utf-8").replace("${Partition}", "aws"))
+"""The definition with the partition filled in, which is part of each Task's resource; the other substitutions stand."""
+
 TASKS = {name: state for name, state in DEFINITION["States"].items() if state["Type"] == "Task"}
 
 CASES: dict[str, dict[str, str]] = json.loads(MOCKS.read_text(encoding="utf-8"))["StateMachines"][NAME]["TestCases"]

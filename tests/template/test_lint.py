@@ -39,7 +39,7 @@ def translated(texts: dict[str, str]) -> dict[str, Any]:
         template = transforms.expand(packaged(templates.read(texts[TEMPLATE])), {})
     properties = template["Resources"]["Pipeline"]["Properties"]
     del properties["DefinitionS3Location"]
-    properties["Definition"] = json.loads(texts[DEFINITION])
+    properties["Definition"] = json.loads(texts[DEFINITION].replace("${Partition}", "aws"))
     return template
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.template.mistakes.planting import COMPUTE, JOBS, Mistake
-from tests.template.system import FARGATE, TEMPLATE
+from tests.template.system import DEFINITION, FARGATE, TEMPLATE
 
 MISTAKES = {
     "a role's name where its ARN belongs": Mistake(
@@ -50,6 +50,15 @@ MISTAKES = {
         TEMPLATE,
         "aws:ResourceTag/spotline:execution-arn",
         "batch:JobTag/spotline:execution-arn",
+    ),
+    "task tokens in the state machine's log": Mistake(
+        "no_log_holds_a_task_token", TEMPLATE, "IncludeExecutionData: false", "IncludeExecutionData: true"
+    ),
+    "an integration of the partition aws": Mistake(
+        "nothing_names_a_partition",
+        DEFINITION,
+        "arn:${Partition}:states:::batch:submitJob.sync",
+        "arn:aws:states:::batch:submitJob.sync",
     ),
     "anybody's jobs ended": Mistake(
         "nobody_ends_the_jobs_of_others",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -245,6 +247,43 @@ def nobody_ends_the_jobs_of_others(system: System) -> Iterator[str]:
 
 @rests_on(
     Page(
+        "AWS Step Functions API Reference",
+        "LoggingConfiguration: includeExecutionData",
+        "https://docs.aws.amazon.com/step-functions/latest/apireference/API_LoggingConfiguration.html",
+    ),
+    Report(
+        "https://github.com/awslabs/visual-asset-management-system/issues/345",
+        "a state machine that logs execution data writes its task tokens, which answer a Task, into CloudWatch Logs",
+    ),
+)
+def no_log_holds_a_task_token(system: System) -> Iterator[str]:
+    """A token is all that one needs to answer a Task, and more people read logs than should."""
+    waiting = [name for name, state in system.states.items() if "$$.Task.Token" in json.dumps(state)]
+    for machine in system.all("AWS::StepFunctions::StateMachine"):
+        if waiting and machine.properties.get("LoggingConfiguration", {}).get("IncludeExecutionData") is not False:
+            yield f"{machine.path} logs the task tokens of {waiting}"
+
+
+@rests_on(
+    Report(
+        "https://github.com/aws/aws-cdk/issues/4597",
+        "an integration named with another partition fails when it is reached: the resource belongs to a different partition",
+    ),
+    Report(
+        "https://github.com/aws-solutions-library-samples/accelerated-intelligent-document-processing-on-aws/pull/478",
+        "the same in GovCloud, and DefinitionSubstitutions with AWS::Partition as the answer",
+    ),
+)
+def nothing_names_a_partition(system: System) -> Iterator[str]:
+    """Templates and definition deploy in AWS's other partitions, too: China, GovCloud."""
+    for file, text in system.texts.items():
+        for number, line in enumerate(text.splitlines(), start=1):
+            if re.search(r"arn:aws[\w-]*:", line):
+                yield f"{file}:{number} names a partition: {line.strip()[:80]}"
+
+
+@rests_on(
+    Page(
         "AWS CloudFormation User Guide",
         "Name type: you can't perform updates that require this resource to be replaced",
         "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-name.html",
@@ -274,5 +313,7 @@ RULES = (
     nobody_shares_a_role,
     whoever_submits_may_submit_and_tag,
     nobody_ends_the_jobs_of_others,
+    no_log_holds_a_task_token,
+    nothing_names_a_partition,
     only_job_definitions_have_fixed_names,
 )
