@@ -6,6 +6,7 @@ import gc
 
 import typer
 
+from twin.cli.contracts import check, init
 from twin.cli.demo import demo
 from twin.cli.faults import capacity, reclaim
 from twin.cli.up import up
@@ -17,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
+app.command()(init)
+app.command()(check)
 app.command()(up)
 app.command()(reclaim)
 app.command()(capacity)

@@ -18,6 +18,7 @@ from spotline.contracts.model import (
     Tolerance,
     Value,
 )
+from spotline.contracts.problems import find_problems
 
 __all__ = [
     "MOST_BYTES",
@@ -32,4 +33,5 @@ __all__ = [
     "FieldType",
     "Tolerance",
     "Value",
+    "find_problems",
 ]

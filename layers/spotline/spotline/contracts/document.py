@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -36,6 +37,7 @@ class Properties:
             raise ContractError(where, f"expected an object, found {show(value)}")
         self.where = where
         self._left: dict[str, Any] = dict(value)
+        self._asked: set[str] = set()
 
     def path(self, name: str) -> str:
         """Where a property stands, for messages."""
@@ -43,7 +45,7 @@ class Properties:
 
     def take(self, name: str, default: Any = None) -> Any:
         """A property of any type."""
-        return self._left.pop(name, default)
+        return self._pop(name, default)
 
     def text(self, name: str, default: str | None = None) -> str | None:
         """A string, or the default."""
@@ -64,7 +66,7 @@ class Properties:
 
     def count(self, name: str, default: int | None = None, minimum: int = 0, maximum: int | None = None) -> int | None:
         """A whole number within limits, or the default."""
-        value = self._left.pop(name, _MISSING)
+        value = self._pop(name, _MISSING)
         if value is _MISSING:
             return default
         if isinstance(value, bool) or not isinstance(value, int):
@@ -76,7 +78,7 @@ class Properties:
 
     def share(self, name: str, default: float) -> float:
         """A number from 0 to 1."""
-        value = self._left.pop(name, _MISSING)
+        value = self._pop(name, _MISSING)
         if value is _MISSING:
             return default
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
@@ -85,7 +87,7 @@ class Properties:
 
     def texts(self, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...] | None:
         """A list of different strings, or the default."""
-        value = self._left.pop(name, _MISSING)
+        value = self._pop(name, _MISSING)
         if value is _MISSING:
             return default
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
@@ -104,7 +106,7 @@ class Properties:
 
     def object(self, name: str) -> Properties | None:
         """A nested object, or None."""
-        value = self._left.pop(name, _MISSING)
+        value = self._pop(name, _MISSING)
         return None if value is _MISSING else Properties(self.path(name), value)
 
     def done(self, ignored: Iterable[str] = (), unsupported: Mapping[str, str] | None = None) -> None:
@@ -118,10 +120,14 @@ class Properties:
             way_out = (unsupported or {}).get(name)
             if way_out is not None:
                 raise ContractError(self.path(name), f"not supported: {way_out}")
-            raise ContractError(self.path(name), "unknown property; remove it or mend its spelling")
+            raise ContractError(self.path(name), f"unknown property; {suggest(name, self._asked)}")
+
+    def _pop(self, name: str, default: Any) -> Any:
+        self._asked.add(name)
+        return self._left.pop(name, default)
 
     def _typed(self, name: str, kind: type, what: str, default: Any) -> Any:
-        value = self._left.pop(name, _MISSING)
+        value = self._pop(name, _MISSING)
         if value is _MISSING:
             return default
         if not isinstance(value, kind):
@@ -135,6 +141,12 @@ def one_of(choices: Iterable[str]) -> str:
     if len(most) >= _NAMED:
         most, last = most[:_NAMED], f"one of {len(most) + 1 - _NAMED} more"
     return f"{', '.join(most)} or {last}" if most else last
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The way out for a name that is unknown: the one that it resembles, or to remove it."""
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else "remove it or correct its spelling"
 
 
 def check_zone(where: str, zone: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spotline.contracts.delivery import read_delivery
 from spotline.contracts.document import Properties, one_of, parse_json
@@ -13,6 +14,9 @@ from spotline.contracts.model import MAX_ROUNDS, Analysis, Contract, Dialect, Fi
 from spotline.documents import show
 
 MOST_FIELDS = 10_000
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _DESCRIPTIVE = ("$schema", "name", "title", "description", "homepage", "version", "created", "keywords")
 _UNSUPPORTED_SCHEMA = {
@@ -82,11 +86,19 @@ def _primary_key(value: Any, fields: tuple[Field, ...]) -> tuple[str, ...]:
     named: set[str] = set()
     for name in names:
         if name not in known:
-            raise ContractError("primaryKey", f"{name!r} is no field; the fields are {one_of(known)}")
+            raise ContractError("primaryKey", f"{name!r} is no field; {_name_fields(name, known)}")
         if name in named:
             raise ContractError("primaryKey", f"{name!r} is listed twice; remove one")
         named.add(name)
     return tuple(names)
+
+
+def _name_fields(name: str, known: Iterable[str]) -> str:
+    """The way out for a name that is no field: the one that it resembles, and all of them."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    return f"{meant}the fields are {one_of(names)}"
 
 
 def _required(field: Field) -> Field:
@@ -160,7 +172,7 @@ def _analysis(
     if target is None:
         raise ContractError(properties.path("target"), "missing; name the field to analyse, or remove the section")
     if target not in by_name:
-        raise ContractError(properties.path("target"), f"{target!r} is no field; the fields are {one_of(by_name)}")
+        raise ContractError(properties.path("target"), f"{target!r} is no field; {_name_fields(target, by_name)}")
     if by_name[target].type not in _NUMERIC_TARGETS:
         raise ContractError(
             properties.path("target"), f"{target!r} is a {by_name[target].type}; it must be {one_of(_NUMERIC_TARGETS)}"
@@ -171,7 +183,7 @@ def _analysis(
         features = tuple(name for name in by_name if name not in left_out)
     for name in features:
         if name not in by_name:
-            raise ContractError(properties.path("features"), f"{name!r} is no field; the fields are {one_of(by_name)}")
+            raise ContractError(properties.path("features"), f"{name!r} is no field; {_name_fields(name, by_name)}")
     if target in features:
         raise ContractError(properties.path("features"), f"{target!r} is the target; remove it from the features")
     if not features:
