@@ -10,6 +10,9 @@ MISTAKES = {
         "buckets_are_safe", TEMPLATE, "      VersioningConfiguration: {Status: Enabled}\n", ""
     ),
     "a public bucket": Mistake("buckets_are_safe", TEMPLATE, "BlockPublicPolicy: true", "BlockPublicPolicy: false"),
+    "a bucket with ACLs": Mistake(
+        "buckets_are_safe", TEMPLATE, "ObjectOwnership: BucketOwnerEnforced", "ObjectOwnership: ObjectWriter"
+    ),
     "uploads that are never finished": Mistake(
         "buckets_are_safe", TEMPLATE, "            AbortIncompleteMultipartUpload: {DaysAfterInitiation: 1}\n", ""
     ),

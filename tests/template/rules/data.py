@@ -5,17 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spotline.objects import TEMPORARY_TAG
+from tests.template.rules.sources import Choice, Model, Page, rests_on
 from tests.template.system import System, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FORGOTTEN_DAYS = 90  # "Quotas related to executions", Step Functions Developer Guide
-_REDRIVABLE_DAYS = 14  # "Redriving executions", Step Functions Developer Guide
+_FORGOTTEN_DAYS = 90
+_FORGOTTEN = Model("stepfunctions", "StartExecution", "You can reuse the name 90 days after it closes")
+_REDRIVABLE_DAYS = 14
+_REDRIVABLE = Model("stepfunctions", "RedriveExecution", "has not exceeded the redrivable period of 14 days")
+_SAFE_BUCKETS = Page(
+    "Amazon S3 User Guide",
+    "Security best practices for Amazon S3",
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html",
+)
 
 
+@rests_on(
+    _SAFE_BUCKETS,
+    Page(
+        "Amazon S3 User Guide",
+        "Configuring a bucket lifecycle configuration to delete incomplete multipart uploads",
+        "https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html",
+    ),
+)
 def buckets_are_safe(system: System) -> Iterator[str]:
-    """Versioned, encrypted, closed to the public, without ACLs, rid of incomplete uploads, kept when the stack goes."""
+    """Versioned, encrypted, closed to the public, without ACLs, rid of incomplete uploads."""
     for bucket in system.all("AWS::S3::Bucket"):
         properties = bucket.properties
         if properties.get("VersioningConfiguration", {}).get("Status") != "Enabled":
@@ -25,11 +41,14 @@ def buckets_are_safe(system: System) -> Iterator[str]:
         block = properties.get("PublicAccessBlockConfiguration", {})
         if len(block) != 4 or not all(block.values()):
             yield f"{bucket.path} can be made public"
+        if properties.get("OwnershipControls") != {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}:
+            yield f"{bucket.path} takes ACLs"
         rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
         if not any("AbortIncompleteMultipartUpload" in rule for rule in rules):
             yield f"{bucket.path} keeps incomplete uploads"
 
 
+@rests_on(_SAFE_BUCKETS)
 def buckets_speak_tls_only(system: System) -> Iterator[str]:
     """A statement that denies everything else, for the bucket and for its objects."""
     for bucket in system.all("AWS::S3::Bucket"):
@@ -47,6 +66,10 @@ def buckets_speak_tls_only(system: System) -> Iterator[str]:
             yield f"{bucket.path} answers without TLS"
 
 
+@rests_on(
+    _REDRIVABLE,
+    Choice("A redrive starts from the run's shards and checkpoints, so both are kept for as long as AWS takes one."),
+)
 def what_a_redrive_needs_is_kept(system: System) -> Iterator[str]:
     """Shards and checkpoints outlive the last redrive, and are removed then; results stay."""
     for name in ("IntermediateBucket", "ResultsBucket"):
@@ -65,6 +88,15 @@ def what_a_redrive_needs_is_kept(system: System) -> Iterator[str]:
         yield "the intermediate bucket keeps every run's shards for ever"
 
 
+@rests_on(
+    Choice(
+        "The table holds which gang holds which capacity, and the history of each run: nothing else could restore it."
+    ),
+    Model(
+        "dynamodb", "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled", "point in time recovery is enabled"
+    ),
+    Model("dynamodb", "CreateTableInput.DeletionProtectionEnabled", "deletion protection is to be enabled"),
+)
 def tables_are_safe(system: System) -> Iterator[str]:
     """Encrypted and recoverable; protected from deletion in prod."""
     prod = system.parameters.get("Stage") == "prod"
@@ -77,6 +109,10 @@ def tables_are_safe(system: System) -> Iterator[str]:
             yield f"{table.path} can be deleted in prod"
 
 
+@rests_on(
+    Choice("What failed may hold names of people's files, and whoever may read a disk of AWS's must not read them."),
+    Model("sqs", "CreateQueueRequest.Attributes", "server-side queue encryption using SQS owned encryption keys"),
+)
 def queues_are_encrypted(system: System) -> Iterator[str]:
     """What failed may hold what people named their files."""
     for queue in system.all("AWS::SQS::Queue"):
@@ -84,6 +120,14 @@ def queues_are_encrypted(system: System) -> Iterator[str]:
             yield f"{queue.path} is not encrypted"
 
 
+@rests_on(
+    Page(
+        "Amazon EventBridge User Guide",
+        "Using dead-letter queues to process undelivered events in EventBridge",
+        "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html",
+    ),
+    Model("lambda", "PutFunctionEventInvokeConfig", "for too long, Lambda discards it"),
+)
 def no_event_is_lost_silently(system: System) -> Iterator[str]:
     """Every delivery to a function is retried and then kept; so is every event that a function fails on."""
     targets = [
@@ -103,13 +147,22 @@ def no_event_is_lost_silently(system: System) -> Iterator[str]:
             yield f"{function.path} has no destination for what it fails on"
 
 
+@rests_on(
+    Choice(
+        "A contract says by when its file is expected, and a schedule that fires within a window reports a late file later."
+    ),
+    Model("scheduler", "FlexibleTimeWindow.Mode", "whether the schedule is invoked within a flexible time window"),
+)
 def schedules_are_punctual(system: System) -> Iterator[str]:
-    """A flexible window would let a late file be told later than its hour, and looks come in heaps."""
+    """A flexible window would report a late file after its hour, and many reconciliations at once."""
     for schedule in system.all("AWS::Scheduler::Schedule"):
         if schedule.properties.get("FlexibleTimeWindow") != {"Mode": "OFF"}:
-            yield f"{schedule.path} fires when it likes"
+            yield f"{schedule.path} may fire later than its time"
 
 
+@rests_on(
+    _FORGOTTEN, Choice("A sweep finds what EventBridge gave up on, so it looks back for longer than EventBridge tries.")
+)
 def a_sweep_looks_back_as_far_as_it_must_and_may(system: System) -> Iterator[str]:
     """Longer than EventBridge tries to deliver an event; less than the 90 days after which an execution's name is free again."""
     days = int(system.named("SweepFunction").properties["Environment"]["Variables"]["LOOK_BACK_DAYS"])
@@ -123,6 +176,13 @@ def a_sweep_looks_back_as_far_as_it_must_and_may(system: System) -> Iterator[str
         yield f"a sweep looks back {days} days"
 
 
+@rests_on(
+    Page(
+        "Amazon EventBridge User Guide",
+        "Using dead-letter queues to process undelivered events in EventBridge",
+        "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html#eb-dlq-perms",
+    )
+)
 def rules_may_use_their_queue(system: System) -> Iterator[str]:
     """EventBridge drops a failed event when the queue's policy does not name the rule."""
     allowed = {
@@ -137,6 +197,11 @@ def rules_may_use_their_queue(system: System) -> Iterator[str]:
             yield f"{rule.path} may not send to the queue of failed events"
 
 
+@rests_on(
+    _REDRIVABLE,
+    Choice("Whoever redrives a run reads what its jobs wrote; after that, a log costs money and helps nobody."),
+    Model("logs", "LogGroupImpact.currentRetention", "log events in the log group never expire"),
+)
 def logs_do_not_stay_for_ever(system: System) -> Iterator[str]:
     """A log group without retention is kept, and paid, for ever."""
     for group in system.all("AWS::Logs::LogGroup"):
@@ -144,6 +209,7 @@ def logs_do_not_stay_for_ever(system: System) -> Iterator[str]:
             yield f"{group.path} keeps logs for ever, or not as long as a run can be redriven"
 
 
+@rests_on(Choice("Whoever looks for a failure at night finds every step of the run in one log group and in one trace."))
 def everything_is_logged_and_traced(system: System) -> Iterator[str]:
     """Functions into the one group of theirs, the state machine with every event; X-Ray through both."""
     for function in system.all("AWS::Lambda::Function"):
@@ -159,6 +225,14 @@ def everything_is_logged_and_traced(system: System) -> Iterator[str]:
             yield f"{machine.path} is not traced"
 
 
+@rests_on(
+    Choice("An alarm that notifies nobody is not read."),
+    Model(
+        "cloudwatch",
+        "PutMetricAlarmInput.TreatMissingData",
+        "If TreatMissingData is omitted, the default behavior of missing is used",
+    ),
+)
 def alarms_reach_somebody(system: System) -> Iterator[str]:
     """An alarm without an action is a decoration, and one that misses its metric at rest cries wolf."""
     for alarm in system.all("AWS::CloudWatch::Alarm"):

@@ -23,6 +23,15 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Model:
+    """Words of AWS's API reference, as botocore ships it: the service, the shape with its member or the operation, and what stands there."""
+
+    service: str
+    where: str
+    says: str
+
+
+@dataclass(frozen=True)
 class Page:
     """A page of AWS's documentation: the guide, the page's title, and its address."""
 
@@ -46,7 +55,7 @@ class Choice:
     reason: str
 
 
-Source = Data | Page | Report | Choice
+Source = Data | Model | Page | Report | Choice
 
 _Rule = TypeVar("_Rule", bound=Callable[["System"], Iterator[str]])
 

@@ -1,0 +1,121 @@
+"""Every rule names what it rests on, and what it names is there: data that is installed and read, words that stand in AWS's models."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+
+import botocore.session
+import pytest
+
+from tests.template.rules import RULES
+from tests.template.rules.sources import SOURCES, Choice, Data, Model, Page, Report, Source
+
+NAMED = [(rule, source) for rule, sources in SOURCES.items() for source in sources]
+PAGE = re.compile(r"https://(docs\.aws\.amazon\.com|states-language\.net|aws\.amazon\.com)/\S+")
+REPORT = re.compile(
+    r"https://(github\.com/[\w.-]+/[\w.-]+/(issues|pull|discussions)/\d+|github\.com/aws[\w.-]*/[\w.-]+/\S+|repost\.aws/\S+)"
+)
+
+
+def name_source(named: tuple[str, Source]) -> str:
+    rule, source = named
+    return f"{rule}-{type(source).__name__}"
+
+
+def pick(kind: type[Source]) -> list[tuple[str, Source]]:
+    return [(rule, source) for rule, source in NAMED if isinstance(source, kind)]
+
+
+@cache
+def list_imports(module: str) -> frozenset[str]:
+    """What a module imports, by the first part of its name, through the modules of this folder that it imports."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(Path(spec.origin).read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        for name in names:
+            found.add(name.split(".", 1)[0])
+            if name.startswith("tests.template.") and name != module:
+                found |= list_imports(name)
+    return frozenset(found)
+
+
+def find_documentation(source: Model) -> str:
+    """AWS's text on a shape, a member or an operation, without its mark-up."""
+    model = botocore.session.get_session().get_service_model(source.service)
+    name, _, member = source.where.partition(".")
+    if name in model.operation_names:
+        text = model.operation_model(name).documentation
+    else:
+        shape = model.shape_for(name)
+        text = shape.members[member].documentation if member else shape.documentation  # type: ignore[attr-defined]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_has_a_source(rule: str) -> None:
+    assert SOURCES.get(rule), f"{rule} rests on nothing; name its source with @rests_on"
+
+
+def test_sources_are_those_of_rules() -> None:
+    assert set(SOURCES) <= set(RULES)
+
+
+@pytest.mark.parametrize("named", pick(Data), ids=name_source)
+def test_data_is_installed_and_read_by_the_rule(named: tuple[str, Data]) -> None:
+    rule, source = named
+    assert importlib.metadata.version(source.package)
+    modules = {
+        module
+        for module, packages in importlib.metadata.packages_distributions().items()
+        if source.package in {package.lower() for package in packages}
+    }
+    assert modules & list_imports(RULES[rule].__module__), f"{rule} does not read {source.package}"
+    assert source.what
+
+
+@pytest.mark.parametrize("named", pick(Model), ids=name_source)
+def test_the_words_stand_in_awss_model(named: tuple[str, Model]) -> None:
+    _, source = named
+    assert source.says in find_documentation(source)
+
+
+@pytest.mark.parametrize("named", pick(Page), ids=name_source)
+def test_a_page_is_a_page_of_aws(named: tuple[str, Page]) -> None:
+    _, source = named
+    assert PAGE.fullmatch(source.url)
+    assert source.guide
+    assert source.title
+
+
+@pytest.mark.parametrize("named", pick(Report), ids=name_source)
+def test_a_report_is_public_and_says_what_it_shows(named: tuple[str, Report]) -> None:
+    _, source = named
+    assert REPORT.fullmatch(source.url)
+    assert len(source.shows.split()) >= 5
+
+
+@pytest.mark.parametrize("named", pick(Choice), ids=name_source)
+def test_a_choice_gives_its_reason(named: tuple[str, Choice]) -> None:
+    _, source = named
+    assert len(source.reason.split()) >= 5
+
+
+def test_words_that_aws_does_not_say_are_missed() -> None:
+    source = Model("batch", "JobStateTimeLimitAction.maxTimeSeconds", "The minimum value is 60 ")
+    assert source.says not in find_documentation(source)
+
+
+def test_a_package_that_nobody_reads_is_missed() -> None:
+    assert "moto" not in list_imports("tests.template.rules.sources")
