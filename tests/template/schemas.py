@@ -52,6 +52,14 @@ def find_property(kind: str, path: str) -> Mapping[str, Any]:
     return found
 
 
+def find_value(properties: Mapping[str, Any], path: str) -> Any:
+    """What a resource's properties hold at a dotted path, or None."""
+    found: Any = properties
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
 def list_values(kind: str, path: str) -> tuple[str, ...]:
     """The values of an enumeration, or of a property that is true or false; empty for everything else."""
     found = find_property(kind, path)

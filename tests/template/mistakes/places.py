@@ -74,6 +74,18 @@ MISTAKES = {
         "      ReplaceComputeEnvironment: false\n",
         "      ReplaceComputeEnvironment: false\n      ServiceRole: role\n",
     ),
+    "a tag that cannot change": Mistake(
+        "environments_are_updated_in_place",
+        COMPUTE,
+        "      ReplaceComputeEnvironment: false\n",
+        "      ReplaceComputeEnvironment: false\n      Tags: {Project: spotline}\n",
+    ),
+    "a named environment": Mistake(
+        "environments_are_updated_in_place",
+        COMPUTE,
+        "      ReplaceComputeEnvironment: false\n",
+        "      ReplaceComputeEnvironment: false\n      ComputeEnvironmentName: gangs\n",
+    ),
     "a desired number of vCPUs": Mistake(
         "environments_are_updated_in_place",
         COMPUTE,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 
 from tests.template.instances import INSTANCE_TYPES
-from tests.template.rules.sources import Data, Page, Report, rests_on
+from tests.template.rules.sources import Choice, Data, Model, Page, Report, rests_on
 from twin.compute import fargate
 from twin.deployment.shapes import to_api
 
@@ -67,6 +67,7 @@ def resources_of(definition: Resource) -> dict[str, int]:
     return {entry["Type"]: int(entry["Value"]) for entry in container(definition)["ResourceRequirements"]}
 
 
+@rests_on(Model("batch", "ComputeResource.type", "Multi-node parallel jobs aren't supported on Spot Instances"))
 def multi_node_jobs_stay_away_from_spot(system: System) -> Iterator[str]:
     """Such a job stays RUNNABLE for ever, silently (Batch User Guide, "Compute environment considerations for MNP")."""
     for definition, queue in submissions(system):
@@ -76,6 +77,10 @@ def multi_node_jobs_stay_away_from_spot(system: System) -> Iterator[str]:
             yield f"{definition.path} is a multi-node definition and reaches Spot through {queue}"
 
 
+@rests_on(
+    Model("batch", "ComputeResource.type", "Multi-node parallel jobs aren't supported on Spot Instances"),
+    Choice("A gang's failure is read by its market, so each market has one way to form a gang and one queue."),
+)
 def each_market_has_its_own_way_to_form_a_gang(system: System) -> Iterator[str]:
     """An array on Spot alone, a multi-node job on On-Demand alone: a failure's meaning depends on the market."""
     for (definition, queue), kind, market in zip(
@@ -87,6 +92,10 @@ def each_market_has_its_own_way_to_form_a_gang(system: System) -> Iterator[str]:
             yield f"{queue} must have one environment, of type {market}"
 
 
+@rests_on(
+    Choice("The state machine owns a gang's retries: a member that Batch restarted would join a gang that is gone."),
+    Model("batch", "RetryStrategy.attempts", "the job is retried on failure the same number of attempts as the value"),
+)
 def gangs_do_not_retry_by_themselves(system: System) -> Iterator[str]:
     """Step Functions owns a gang's retries; a member that Batch started again would belong to no gang."""
     for definition, _ in gangs(system):
@@ -95,6 +104,11 @@ def gangs_do_not_retry_by_themselves(system: System) -> Iterator[str]:
             yield f"{definition.path} must have one attempt and no EvaluateOnExit, it has {strategy}"
 
 
+@rests_on(
+    Choice(
+        "A gang on either market resumes from the other's checkpoint, so both run the same image with the same settings."
+    )
+)
 def both_gangs_are_one_program(system: System) -> Iterator[str]:
     """Spot, On-Demand and a redrive resume from the same checkpoint, so they run the same thing."""
     (spot, _), (on_demand, _) = gangs(system)
@@ -102,6 +116,22 @@ def both_gangs_are_one_program(system: System) -> Iterator[str]:
         yield f"the containers of {spot.path} and {on_demand.path} differ"
 
 
+@rests_on(
+    Model("batch", "RetryStrategy.evaluateOnExit", "If none of the listed conditions match, then the job is retried"),
+    Model("batch", "RetryStrategy.evaluateOnExit", "Array of up to 5 objects"),
+    Model("batch", "RetryStrategy.attempts", "You can specify between 1 and 10 attempts"),
+    Model(
+        "batch",
+        "EvaluateOnExit.onStatusReason",
+        "It can contain letters, numbers, periods (.), colons (:), and white spaces",
+    ),
+    Page(
+        "AWS Compute Blog",
+        "Introducing retry strategies for AWS Batch: a reclaimed host is matched by `Host EC2*`",
+        "https://aws.amazon.com/blogs/compute/introducing-retry-strategies-for-aws-batch/",
+    ),
+    Choice("Bad data stays bad, so nothing but a reclaimed host is worth a second attempt."),
+)
 def nothing_but_a_reclaimed_host_is_retried(system: System) -> Iterator[str]:
     """Bad data stays bad. No matching rule means RETRY, so the last one is EXIT on `*` ("Automated job retries")."""
     gang_definitions = [definition.path for definition, _ in gangs(system)]
@@ -125,6 +155,10 @@ def nothing_but_a_reclaimed_host_is_retried(system: System) -> Iterator[str]:
             yield f"{definition.path}: the last rule must be EXIT on '*', it is {rules[-1]}"
 
 
+@rests_on(
+    Model("batch", "JobTimeout.attemptDurationSeconds", "The minimum value for the timeout is 60 seconds"),
+    Choice("A job that hangs is paid for by the hour, so each has a time after which it is stopped."),
+)
 def every_job_ends(system: System) -> Iterator[str]:
     """Without a timeout a job runs for ever; Batch takes no less than 60 seconds."""
     for definition in system.all("AWS::Batch::JobDefinition"):
@@ -132,6 +166,10 @@ def every_job_ends(system: System) -> Iterator[str]:
             yield f"{definition.path} has no timeout"
 
 
+@rests_on(
+    Choice("A Task that gives up before its job leaves the job running and names the wrong cause."),
+    Model("batch", "JobTimeout.attemptDurationSeconds", "measured from the job attempt's startedAt timestamp"),
+)
 def tasks_outlast_their_jobs(system: System) -> Iterator[str]:
     """A Task that gives up first leaves a job behind, and an error that names the wrong cause."""
     for name, state in system.states.items():
@@ -154,6 +192,7 @@ def _longest(system: System, definition: Resource, queue: Any) -> int:
     return attempts * duration + max(waits)
 
 
+@rests_on(Model("batch", "SubmitJobRequest.arrayProperties", "The array size can be between 2 and 10,000"))
 def a_gang_is_an_array_that_batch_takes(system: System) -> Iterator[str]:
     """An array has 2 to 10,000 children, and a multi-node job's nodes are as many as a gang's members."""
     members = int(system.named("LaunchGangFunction").properties["Environment"]["Variables"]["GANG_MEMBERS"])
@@ -220,6 +259,13 @@ def resources_are_asked_for_in_whole_numbers(system: System) -> Iterator[str]:
                 yield f"{definition.path} asks for {name} {amount}"
 
 
+@rests_on(
+    Model(
+        "batch",
+        "JobDetail.statusReason",
+        "All compute environments have a maxVcpu setting that is smaller than the job requirements",
+    )
+)
 def jobs_on_the_main_queue_fit(system: System) -> Iterator[str]:
     """A job that asks for more than an environment's vCPUs is never placed."""
     for definition, queue in submissions(system)[:-2]:
@@ -228,6 +274,14 @@ def jobs_on_the_main_queue_fit(system: System) -> Iterator[str]:
                 yield f"{definition.path} asks for more vCPUs than {queue} has"
 
 
+@rests_on(
+    Data("botocore", "RegisterJobDefinition's shape, with which the twin's checks for Fargate read a definition"),
+    Model(
+        "batch",
+        "ResourceRequirement.value",
+        "must match one of the supported values and the VCPU values must be one of the values supported for that memory value",
+    ),
+)
 def fargate_jobs_ask_for_what_fargate_has(system: System) -> Iterator[str]:
     """A definition is made for instances or for Fargate, and Fargate refuses much of what instances take."""
     for definition, queue in submissions(system):
@@ -249,6 +303,14 @@ def _as_registered(definition: Resource) -> dict[str, Any]:
     return registered
 
 
+@rests_on(
+    Choice("What a program does not write by design, it cannot write: a read-only root shows a stray file at once."),
+    Model(
+        "batch",
+        "ContainerProperties.readonlyRootFilesystem",
+        "the container is given read-only access to its root file system",
+    ),
+)
 def containers_write_to_tmp_only(system: System) -> Iterator[str]:
     """A read-only root file system, and one scratch volume."""
     for definition in system.all("AWS::Batch::JobDefinition"):
@@ -260,6 +322,14 @@ def containers_write_to_tmp_only(system: System) -> Iterator[str]:
             yield f"{definition.path} is privileged"
 
 
+@rests_on(
+    Model(
+        "batch",
+        "SubmitJobRequest.jobDefinition",
+        "If the revision is not specified, then the latest active revision is used",
+    ),
+    Model("batch", "RegisterJobDefinitionRequest.jobDefinitionName", "It can be up to 128 letters long"),
+)
 def jobs_are_named_without_revision(system: System) -> Iterator[str]:
     """An update deregisters the revision that it replaces, so a redrive must find the newest by name."""
     told = system.named("LaunchGangFunction").properties["Environment"]["Variables"]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from tests.template import schemas
 from tests.template.instances import find_types
+from tests.template.models import list_members
 from tests.template.rules.jobs import container, gangs, queues_of
-from tests.template.rules.sources import Data, Page, Report, rests_on
+from tests.template.rules.sources import Choice, Data, Model, Page, Report, rests_on
+from tests.template.system import Resource, System
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,16 +22,9 @@ _STRATEGIES: dict[str, set[str | None]] = {
     "SPOT": {"SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED"},
     "FARGATE": {None},
 }
-_OF_INSTANCES = {
-    "AllocationStrategy",
-    "Ec2Configuration",
-    "InstanceRole",
-    "InstanceTypes",
-    "LaunchTemplate",
-    "MinvCpus",
-    "PlacementGroup",
-    "Tags",
-}
+_OF_INSTANCES = list_members(
+    "batch", "ComputeResource", "isn't applicable to jobs that are running on Fargate resources"
+)
 _REASONS = {
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
     "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
@@ -49,6 +45,12 @@ def with_instances(system: System) -> list[Resource]:
     ]
 
 
+@rests_on(
+    Data("botocore", "which members of Batch's ComputeResource do not apply to Fargate"),
+    Model(
+        "batch", "CreateJobQueueRequest.computeEnvironmentOrder", "EC2 and Fargate compute environments can't be mixed"
+    ),
+)
 def fargate_has_no_instances(system: System) -> Iterator[str]:
     """Batch refuses what describes instances, and a queue that mixes both ("Fargate compute environments")."""
     for environment in system.all("AWS::Batch::ComputeEnvironment"):
@@ -60,6 +62,18 @@ def fargate_has_no_instances(system: System) -> Iterator[str]:
             yield f"{queue.path} mixes Fargate and instances"
 
 
+@rests_on(
+    Model(
+        "batch",
+        "ComputeResource.allocationStrategy",
+        "This allocation strategy is only available for Spot Instance compute resources",
+    ),
+    Model(
+        "batch",
+        "ComputeResource.allocationStrategy",
+        "BEST_FIT allocation strategy don't support infrastructure updates",
+    ),
+)
 def markets_and_strategies_agree(system: System) -> Iterator[str]:
     """`Type: EC2` with a Spot strategy is refused, and the strategies here are those that can be updated in place."""
     for environment in system.all("AWS::Batch::ComputeEnvironment"):
@@ -68,21 +82,38 @@ def markets_and_strategies_agree(system: System) -> Iterator[str]:
             yield f"{environment.path}: {resources['Type']} with {resources.get('AllocationStrategy')}"
 
 
+@rests_on(
+    Page(
+        "Batch User Guide",
+        "Perform infrastructure updates: the service-linked role, and a strategy other than BEST_FIT",
+        "https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html",
+    ),
+    Data("cfn-lint", "the create-only properties of CloudFormation's schema"),
+)
 def environments_are_updated_in_place(system: System) -> Iterator[str]:
     """What an infrastructure update requires (Batch User Guide, "Perform infrastructure updates"), and what would block it."""
     for environment in with_instances(system):
         properties, resources = environment.properties, environment.properties["ComputeResources"]
         if properties.get("ReplaceComputeEnvironment") is not False or "UpdatePolicy" not in properties:
             yield f"{environment.path} would be replaced, with the jobs that run in it"
-        for name in ("ServiceRole", "ComputeEnvironmentName"):
-            if name in properties:
-                yield f"{environment.path} must not have {name}"
+        if "ServiceRole" in properties:
+            yield f"{environment.path} has a service role, infrastructure updates need the service-linked one"
+        for path in schemas.list_create_only(environment.type) - {"Type"}:
+            if schemas.find_value(properties, path) is not None:
+                yield f"{environment.path} sets {path}, and a change of it would replace the environment"
         if "DesiredvCpus" in resources:
             yield f"{environment.path}: DesiredvCpus is Batch's to move"
         if not str(resources["LaunchTemplate"]["Version"]).endswith(".LatestVersionNumber}"):
             yield f"{environment.path} would not notice a new version of its launch template"
 
 
+@rests_on(
+    Page(
+        "Batch User Guide",
+        "Amazon ECS instance role",
+        "https://docs.aws.amazon.com/batch/latest/userguide/instance_IAM_role.html",
+    )
+)
 def instances_can_join_their_cluster(system: System) -> Iterator[str]:
     """Without the policy an instance starts, is billed, and never takes a job."""
     for environment in with_instances(system):
@@ -95,6 +126,14 @@ def instances_can_join_their_cluster(system: System) -> Iterator[str]:
             yield f"{environment.path}: its instances cannot join ECS, {role} lacks {_JOIN_ECS}"
 
 
+@rests_on(
+    Choice("Each zone has capacity of its own, so jobs that need not be close together may run in any."),
+    Model(
+        "ec2",
+        "CreatePlacementGroup",
+        "A cluster placement group is a logical grouping of instances within a single Availability Zone",
+    ),
+)
 def capacity_comes_from_several_zones(system: System) -> Iterator[str]:
     """All but what must stand close together, which must stand in one subnet."""
     for environment in system.all("AWS::Batch::ComputeEnvironment"):
@@ -109,6 +148,13 @@ def capacity_comes_from_several_zones(system: System) -> Iterator[str]:
         yield f"private subnets share a zone: {zones}"
 
 
+@rests_on(
+    Model(
+        "batch",
+        "ComputeResource.placementGroup",
+        "you should consider creating a cluster placement group and associate it with your compute resources",
+    )
+)
 def multi_node_jobs_stand_close(system: System) -> Iterator[str]:
     """They want a cluster placement group in one zone (Batch User Guide, "Compute environment considerations for MNP")."""
     _, (_, queue) = gangs(system)
@@ -118,6 +164,14 @@ def multi_node_jobs_stand_close(system: System) -> Iterator[str]:
             yield f"{queue} has no cluster placement group"
 
 
+@rests_on(
+    Model(
+        "batch",
+        "Ec2Configuration.imageType",
+        "Batch will block creation of new Amazon ECS compute environments using Batch-provided Amazon Linux 2 AMIs",
+    ),
+    Model("batch", "Ec2Configuration.imageType", "Amazon Linux 2023 (GPU): Default for all GPU instance families"),
+)
 def images_suit_their_instances(system: System) -> Iterator[str]:
     """Amazon Linux 2 environments can no longer be created, and GPUs want the image with their driver."""
     for environment in with_instances(system):
@@ -128,6 +182,14 @@ def images_suit_their_instances(system: System) -> Iterator[str]:
             yield f"{environment.path} needs {wanted}"
 
 
+@rests_on(
+    Choice("Instances hold people's data and a role's credentials: disks are encrypted, and metadata needs a token."),
+    Page(
+        "EC2 User Guide",
+        "Use the Instance Metadata Service: in a container environment the hop limit is 2",
+        "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html",
+    ),
+)
 def instances_are_hardened(system: System) -> Iterator[str]:
     """IMDSv2 that a container reaches too, and encrypted disks."""
     for template in system.all("AWS::EC2::LaunchTemplate"):
@@ -253,6 +315,23 @@ def efa_is_complete(system: System) -> Iterator[str]:
                 yield f"{queue}: EFA instances belong into one cluster placement group"
 
 
+@rests_on(
+    Model(
+        "batch",
+        "JobStateTimeLimitAction.maxTimeSeconds",
+        "The minimum value is 600 (10 minutes) and the maximum value is 86,400 (24 hours)",
+    ),
+    Model(
+        "batch",
+        "JobDetail.statusReason",
+        "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - All compute environments have insufficient capacity",
+    ),
+    Page(
+        "Batch User Guide",
+        "Automatic remediation with jobStateTimeLimitActions: three reasons support it",
+        "https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable_time_limit_actions.html",
+    ),
+)
 def queues_do_not_wait_for_ever(system: System) -> Iterator[str]:
     """Batch has three reasons for cancelling what is stuck, and limits from 600 to 86,400 seconds."""
     for queue in system.all("AWS::Batch::JobQueue"):
@@ -265,6 +344,14 @@ def queues_do_not_wait_for_ever(system: System) -> Iterator[str]:
                 yield f"{queue.path}: {action}"
 
 
+@rests_on(
+    Choice("Members are not scheduled together: two gangs that took turns would each hold half of the capacity."),
+    Model(
+        "batch",
+        "CreateJobQueueRequest.schedulingPolicyArn",
+        "Job queues that don't have a fair-share scheduling policy are scheduled in a first-in, first-out (FIFO) model",
+    ),
+)
 def gangs_do_not_take_turns(system: System) -> Iterator[str]:
     """Members are not scheduled together: with a scheduling policy two gangs would hold half of the capacity each."""
     for _, queue in gangs(system):
@@ -272,6 +359,14 @@ def gangs_do_not_take_turns(system: System) -> Iterator[str]:
             yield f"{queue} has a scheduling policy"
 
 
+@rests_on(
+    Model(
+        "batch",
+        "CreateJobQueueRequest.priority",
+        "are evaluated first when associated with the same compute environment",
+    ),
+    Choice("A day that people wait for goes before days gone by, which may wait for cheap capacity."),
+)
 def backfill_never_goes_before_the_day(system: System) -> Iterator[str]:
     """Where both may run, the day's queue has the higher priority; and a backfill tries Spot before it pays for more."""
     day, backfill = (system.states[f"Take the {whose}'s queues"]["Result"] for whose in ("day", "backfill"))
@@ -284,6 +379,18 @@ def backfill_never_goes_before_the_day(system: System) -> Iterator[str]:
             yield f"{ours.path} tries {kinds[0]} first"
 
 
+@rests_on(
+    Model(
+        "batch",
+        "SubmitJobRequest.shareIdentifier",
+        "If the job queue has a fair-share scheduling policy, then this parameter must be specified",
+    ),
+    Model(
+        "batch",
+        "FairsharePolicy.shareDecaySeconds",
+        "A value of zero (0) indicates the default minimum time window (600 seconds)",
+    ),
+)
 def datasets_share_the_queues_that_are_not_gangs(system: System) -> Iterator[str]:
     """A queue with a scheduling policy takes no job without a share identifier, one without a policy none with it (SubmitJob)."""
     for name, state in system.states.items():
@@ -299,6 +406,14 @@ def datasets_share_the_queues_that_are_not_gangs(system: System) -> Iterator[str
                 yield f"{queue} forgets what ran after 10 minutes, the default; jobs here take longer"
 
 
+@rests_on(
+    Choice("Nobody logs in to an instance, and no job serves anything to anybody outside its gang."),
+    Page(
+        "EC2 User Guide",
+        "Security group rules: a group without an outbound rule of its own lets everything out",
+        "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-rules.html",
+    ),
+)
 def nothing_comes_in_from_an_address(system: System) -> Iterator[str]:
     """Security groups name security groups; out goes HTTPS, and a group without a rule of its own lets everything out."""
     for group in system.all("AWS::EC2::SecurityGroup"):
@@ -313,6 +428,13 @@ def nothing_comes_in_from_an_address(system: System) -> Iterator[str]:
                 yield f"{rule.path} names an address range"
 
 
+@rests_on(
+    Page(
+        "Batch User Guide",
+        "Elastic Fabric Adapter: all traffic to and from the security group itself",
+        "https://docs.aws.amazon.com/batch/latest/userguide/efa.html",
+    )
+)
 def a_gang_is_open_to_itself_both_ways(system: System) -> Iterator[str]:
     """What EFA demands, and what members that choose their ports need."""
     for _, queue in gangs(system):
