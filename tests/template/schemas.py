@@ -28,6 +28,11 @@ def read_schema(kind: str) -> Mapping[str, Any]:
     return schema
 
 
+def list_types(region: str) -> frozenset[str]:
+    """The resource types that CloudFormation has in a region."""
+    return frozenset(PROVIDER_SCHEMA_MANAGER.get_resource_types(region))
+
+
 def list_create_only(kind: str) -> frozenset[str]:
     """Properties whose change replaces the resource, as dotted paths."""
     return _dotted(read_schema(kind).get("createOnlyProperties", ()))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -162,12 +163,18 @@ def load(
     return system
 
 
+@cache
+def _parse(text: str) -> bytes:
+    """Parse a template once, however many parameters and regions it is resolved for; each takes a copy of its own."""
+    return pickle.dumps(templates.read(text))
+
+
 class _Stack:
     """One stack under resolution; a nested one is resolved when its first output is asked for."""
 
     def __init__(self, system: System, name: str, file: str, given: Mapping[str, str]) -> None:
         self._system, self._name = system, name
-        template = templates.read(system.texts[file])
+        template: templates.Template = pickle.loads(_parse(system.texts[file]))
         declared = template.get("Parameters", {})
         values = parameter_values.bind(declared, given, stored=lambda name: name)
         with mock.patch.dict(os.environ, AWS_DEFAULT_REGION=system.region):  # SAM asks the environment for it
