@@ -80,6 +80,22 @@ def test_the_last_stage_counts_and_variables_that_are_true_only_in_the_image_do_
     assert image.environment == {"LOG_LEVEL": "INFO", "NAME": "two words", "OLD": "form of it"}
 
 
+def test_a_stage_has_the_program_of_the_stage_that_it_is_built_on() -> None:
+    """The next stage picks up where the one that it names left off (Docker's manual, "Multi-stage builds")."""
+    text = """
+    FROM nvidia/cuda AS Plain
+    ENV A=1 B=1
+    ENTRYPOINT ["python", "-m", "analysis"]
+    FROM plain AS efa
+    ENV B=2
+    CMD ["--efa"]
+    FROM --platform=linux/amd64 plain
+    ENV C=3
+    """
+
+    assert parse_dockerfile(text) == Image(("python", "-m", "analysis"), (), {"A": "1", "B": "1", "C": "3"})
+
+
 def test_a_shell_form_entry_point_is_refused_with_the_way_out() -> None:
     with pytest.raises(ImageUnusable, match="exec form"):
         parse_dockerfile("FROM x\nENTRYPOINT python -m analysis\n")

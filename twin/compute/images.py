@@ -72,7 +72,7 @@ def find_image(address: str, root: Path) -> Image:
 
 
 def parse_dockerfile(text: str) -> Image:
-    """ENTRYPOINT, CMD and ENV of a Dockerfile's last stage.
+    """ENTRYPOINT, CMD and ENV of a Dockerfile's last stage, with what it inherits from the stage that it is built on.
 
     Variables that say where things are inside the image (``PATH``, ``PYTHONPATH``…) are left out: they are true only
     there. So are values that refer to other variables.
@@ -82,19 +82,27 @@ def parse_dockerfile(text: str) -> Image:
     ImageUnusable
         ENTRYPOINT or CMD is in shell form, which wraps the program in a shell of the image.
     """
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    environment: dict[str, str] = {}
+    stages: dict[str, Image] = {}
+    image, name = Image(), ""
     for instruction, rest in _instructions(text):
         if instruction == "FROM":
-            entrypoint, command, environment = (), (), {}
+            stages[name] = image
+            base, name = _stage(rest)
+            image = stages.get(base, Image())
         elif instruction == "ENTRYPOINT":
-            entrypoint = _exec_form(instruction, rest)
+            image = Image(_exec_form(instruction, rest), image.default_command, image.environment)
         elif instruction == "CMD":
-            command = _exec_form(instruction, rest)
+            image = Image(image.entrypoint, _exec_form(instruction, rest), image.environment)
         elif instruction == "ENV":
-            environment.update(_variables(rest))
-    return Image(entrypoint, command, environment)
+            image = Image(image.entrypoint, image.default_command, {**image.environment, **_variables(rest)})
+    return image
+
+
+def _stage(rest: str) -> tuple[str, str]:
+    """The base and the name of a stage: ``FROM base AS name``, with flags such as ``--platform`` left out. Names ignore case."""
+    words = [word for word in rest.split() if not word.startswith("--")]
+    name = words[2].lower() if len(words) == 3 and words[1].upper() == "AS" else ""
+    return (words[0].lower() if words else ""), name
 
 
 def _instructions(text: str) -> list[tuple[str, str]]:
