@@ -47,13 +47,19 @@ class Settings(LaunchSettings):
 
 @dataclass(frozen=True)
 class Task:
-    """The Task that waits: which run, of which priority, which market, and the token that answers it."""
+    """The Task that waits: which run, of which priority, which market, and the token that answers it.
+
+    `redrives` is how often its execution has been redriven; None when its definition is from before it said so. `falls_back` is whether
+    the state machine goes on to On-Demand when Spot fails the run.
+    """
 
     run_id: str
     execution_arn: str
     task_token: str
     market: Market
     priority: Priority = Priority.DAILY
+    redrives: int | None = None
+    falls_back: bool = False
 
 
 class LaunchUnfinished(Exception):
@@ -95,7 +101,15 @@ def answer_task(
         return {"outcome": "analysed already", "awaited": awaited, **done}
     generation = table.raise_generation(task.run_id, execution_arn=task.execution_arn)
     gang = Gang(
-        task.run_id, generation, task.market, task.task_token, task.execution_arn, now(), priority=task.priority
+        task.run_id,
+        generation,
+        task.market,
+        task.task_token,
+        task.execution_arn,
+        launched_at=now(),
+        priority=task.priority,
+        redrives=task.redrives,
+        falls_back=task.falls_back,
     )
     fenced_off = terminate_older_gangs(clients.batch, (known.spot_queue, known.on_demand_queue), gang, FENCED_OFF)
     table.record_gang(gang)

@@ -7,29 +7,38 @@ and its record is closed last, because a record that is open is what brings the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
+from handing_out import Handout
+from seen import Seen
 from spotline import layout
-from spotline.batch_jobs import describe_gang, job_of_gang, our_unfinished_jobs
+from spotline.attention import Listings, find_longest_waiting, find_runs_to_read
+from spotline.batch_jobs import (
+    describe_gang,
+    describe_our_jobs,
+    job_of_gang,
+    list_unfinished_jobs,
+    unfinished_jobs_of_run,
+)
 from spotline.documents import KIB, DocumentError, parse_object
-from spotline.executions import Execution, answer_failure, answer_success, describe_run
-from spotline.failures import GIVES_WAY, failure_in
-from spotline.gangs import Close, Fail, Gang, Launch, Sight, Succeed, Terminate, decide, parse_gang_name, to_give_way
+from spotline.executions import Execution, answer_failure, answer_success, describe_run, list_running
+from spotline.failures import failure_in
+from spotline.gangs import Close, Fail, Gang, Launch, Requeue, Sight, Succeed, Terminate, decide
 from spotline.isolation import isolate
-from spotline.launching import Launched, LaunchSettings, utc_now
+from spotline.launching import utc_now
 from spotline.manifests import AnalysisManifest
 from spotline.objects import ObjectMissing, S3Objects
-from spotline.runs import Market, Priority, execution_arn
+from spotline.runs import Market, execution_arn
 from spotline.strays import RunSight, find_strays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from look_settings import LookSettings
     from spotline.allowances import Allowances
     from spotline.clients import Clients
     from spotline.gangs import Action
@@ -41,43 +50,8 @@ if TYPE_CHECKING:
 logger = Logger(child=True)
 
 NOTICE_BYTES = 64 * KIB
-
-
-@dataclass(frozen=True)
-class LookSettings(LaunchSettings):
-    """What a look goes by. The waits are the longest that a gang may stay RUNNABLE."""
-
-    results_bucket: str
-    state_machine_arn: str
-    main_queue: str
-    postprocess_queue: str
-    backfill_queue: str
-    backfill_postprocess_queue: str
-    spot_max_wait_seconds: int
-    on_demand_max_wait_seconds: int
-
-    @property
-    def queues(self) -> dict[str, str]:
-        """Every queue that a job of ours may be in, with the name to chart it under. One that has two uses is there once."""
-        return {
-            self.postprocess_queue: "postprocess",
-            self.main_queue: "main",
-            self.backfill_postprocess_queue: "backfill-postprocess",
-            self.backfill_queue: "backfill",
-            self.spot_queue: "gpu-spot",
-            self.on_demand_queue: "gpu-on-demand",
-        }
-
-
-@dataclass
-class Seen:
-    """What came of a look: the jobs and runs it saw, the gangs it launched, all it did, and what it could not finish."""
-
-    jobs: Sequence[OurJob] = ()
-    runs: int = 0
-    launched: list[Market] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
+REDRIVABLE = timedelta(days=14)
+"""How long after its end an execution can be redriven ("Redriving executions", Step Functions developer guide)."""
 
 
 class Look:
@@ -89,32 +63,35 @@ class Look:
         table: RunTable,
         allowances: Allowances,
         launcher: Launcher,
-        known: LookSettings,
+        settings: LookSettings,
         now: Callable[[], datetime] = utc_now,
+        is_out_of_time: Callable[[], bool] = lambda: False,
     ) -> None:
         self._clients = clients
         self._table = table
         self._allowances = allowances
-        self._launcher = launcher
-        self._known = known
+        self._settings = settings
         self._now = now
+        self._is_out_of_time = is_out_of_time
+        self._handout = Handout(clients, table, allowances, launcher, settings, now, self._settle_waiting, self._act)
 
     def again(self, run_id: str | None = None) -> Seen:
-        """Look at one run, or at every run that has an open gang or an unfinished job; then hand out the slots that are free.
+        """Settle one run, as an event asks for; or every run that something may have to be done about, and hand out the slots.
 
-        One run that cannot be looked at keeps nobody from the others.
+        What one run costs does not depend on how many others there are: an event's run is read alone, and a slot that it freed goes to
+        whoever is next. One run that cannot be read keeps nobody from the others.
         """
         seen = Seen()
-        # Jobs before records: what a job was submitted for is written down by then. See RunSight.
-        seen.jobs = jobs = our_unfinished_jobs(self._clients.batch, self._known.queues, run_id)
-        runs = {run_id} if run_id else {job.run_id for job in jobs} | {gang.run_id for gang in self._open_gangs(seen)}
-        for name in sorted(runs):
-            with isolate(name, seen.failed):
-                self._at(name, [job for job in jobs if job.run_id == name], seen)
-        seen.runs = len(runs)
-        with isolate("slots", seen.failed):
-            self._free_slots(seen)
-            self._launch_waiting(seen)
+        if run_id is None:
+            gangs = self._settle_all(seen)
+            self._hand_out_all(gangs, seen)
+        else:
+            seen.runs = 1
+            with isolate(run_id, seen.failed):
+                self._at(run_id, None, seen)
+            for market in sorted(seen.freed):
+                with isolate("slots", seen.failed):
+                    self._handout.hand_out(market, self._open_gangs(seen), seen)
         return seen
 
     def _open_gangs(self, seen: Seen) -> list[Gang]:
@@ -124,36 +101,86 @@ class Look:
         seen.failed += [line for line in unreadable if line not in seen.failed]
         return gangs
 
-    def _at(self, run_id: str, jobs: Sequence[OurJob], seen: Seen) -> None:
+    def _settle_all(self, seen: Seen) -> list[Gang]:
+        """Settle the runs that listings point at; returns the open gangs as they are listed then."""
         moment = self._now()
-        execution = describe_run(self._clients.steps, execution_arn(self._known.state_machine_arn, run_id))
-        gangs = self._table.gangs(run_id)
-        newest = self._table.newest_generation(run_id)
-        for gang in gangs:
-            self._settle(gang, execution, newest, seen)
-        for job, reason in find_strays(jobs, RunSight(execution, newest, gangs)):
+        # Jobs before records before executions: what something was begun for is written down, and runs, by then.
+        jobs = list_unfinished_jobs(self._clients.batch, self._settings.listed)
+        gangs = self._open_gangs(seen)
+        running = list_running(self._clients.steps, self._settings.state_machine_arn)
+        listed = Listings(jobs, gangs, running, self._table.failed_runs(moment - REDRIVABLE))
+        names = find_runs_to_read(listed, timedelta(seconds=self._settings.slot_max_wait_seconds), moment)
+        chosen = set(names)
+        wanted = [job.job_id for job in jobs if job.run_id in chosen]
+        seen.jobs = describe_our_jobs(self._clients.batch, list(dict.fromkeys([*wanted, *find_longest_waiting(jobs)])))
+        jobs_of: dict[str, list[OurJob]] = {}
+        for job in seen.jobs:
+            jobs_of.setdefault(job.run_id, []).append(job)
+        for name in names:
+            if self._is_out_of_time():
+                seen.failed.append(
+                    f"{len(names) - seen.runs} runs: no time was left for them; the next reconcile begins with them"
+                )
+                break
+            with isolate(name, seen.failed):
+                self._at(name, jobs_of.get(name, []), seen)
+            seen.runs += 1
+        return self._open_gangs(seen) if seen.freed else gangs
+
+    def _hand_out_all(self, gangs: Sequence[Gang], seen: Seen) -> None:
+        for market in Market:
+            with isolate(f"{market} slots", seen.failed):
+                self._handout.take_back(market, gangs, seen)
+                self._handout.hand_out(market, gangs, seen)
+                self._handout.make_room(market, gangs, seen)
+        with isolate("slots", seen.failed):
+            self._handout.fall_back(gangs, seen)
+
+    def _at(self, run_id: str, jobs: Sequence[OurJob] | None, seen: Seen) -> None:
+        """Settle one run. Its unfinished jobs are listed here when the caller has not, and only if its end may have left some."""
+        run = self._read_run(run_id)
+        for gang in run.open_gangs:
+            self._settle(gang, run, seen)
+        if jobs is None:
+            may_leave_some = not run.execution.runs and run.execution.status not in ("SUCCEEDED", "UNKNOWN")
+            jobs = unfinished_jobs_of_run(self._clients.batch, self._settings.queues, run_id) if may_leave_some else ()
+        for job, reason in find_strays(jobs, run):
             self._clients.batch.terminate_job(jobId=job.job_id, reason=reason)
             seen.done.append(f"{run_id}: ended stray {job.stage} job {job.job_id}")
-        if execution.status != "UNKNOWN":
-            self._table.note_execution(run_id, execution, failure_of(execution), moment)
+        if run.execution.status != "UNKNOWN":
+            self._table.note_execution(run_id, run.execution, failure_of(run.execution), run.now)
 
-    def _settle(self, gang: Gang, execution: Execution, newest: int, seen: Seen) -> None:
-        waits = {
-            Market.SPOT: self._known.spot_max_wait_seconds,
-            Market.ON_DEMAND: self._known.on_demand_max_wait_seconds,
-        }
-        decided = decide(gang, self._sight(gang, execution, newest), timedelta(seconds=waits[gang.market]))
-        actions = [
-            action for action in decided if not isinstance(action, Launch)
-        ]  # its turn comes after everybody's end
+    def _read_run(self, run_id: str) -> RunSight:
+        """Read the records before the execution is described (docs/decisions/0015-what-one-reconcile-reads.md).
+
+        Whoever wrote a record did so for an execution that ran, so that a later description is no older than the record. A description
+        that is older all the same, because DescribeExecution lags, is recognised by its redrives.
+        """
+        gangs = self._table.gangs(run_id)
+        newest = self._table.newest_generation(run_id)
+        moment = self._now()
+        execution = describe_run(self._clients.steps, execution_arn(self._settings.state_machine_arn, run_id))
+        return RunSight(execution, newest, gangs, moment)
+
+    def _settle_waiting(self, gang: Gang, seen: Seen) -> bool:
+        """Settle a gang that waits for a slot, and say whether it is to be launched now that it is its turn."""
+        return self._settle(gang, self._read_run(gang.run_id), seen)
+
+    def _settle(self, gang: Gang, run: RunSight, seen: Seen) -> bool:
+        sight = self._sight(gang, run.execution, run.newest_generation)
+        decided = decide(gang, sight, self._settings.waits(gang.market))
+        actions = [action for action in decided if not isinstance(action, Launch)]  # that waits for its turn
         self._act(gang, actions)
         seen.done += [f"{gang.name}: {type(action).__name__}" for action in actions]
+        if any(isinstance(action, Close | Requeue) for action in actions):
+            seen.freed.add(gang.market)
+        return decided == [Launch()]
 
     def _sight(self, gang: Gang, execution: Execution, newest: int) -> Sight:
         # The job before its parts: a member that ends in between is seen at the next look, never half seen.
         job_id = gang.job_id or self._find_job(gang)
         job, members = describe_gang(self._clients.batch, job_id) if job_id else (None, [])
-        results = S3Objects(self._known.results_bucket, layout.analysis_prefix(gang.run_id), self._clients.s3)
+        results = S3Objects(self._settings.results_bucket, layout.analysis_prefix(gang.run_id), self._clients.s3)
         published, unpublished = published_by(results, gang) if job and job["status"] == "SUCCEEDED" else (None, "")
         return Sight(
             now=self._now(),
@@ -161,7 +188,7 @@ class Look:
             newest_generation=newest,
             job=job,
             members=members,
-            noticed=noticed_members(results, job_id) if job_id else (),
+            noticed=noticed_members(results, job["jobId"]) if job and job["status"] == "FAILED" else (),
             published=published,
             unpublished=unpublished,
         )
@@ -170,7 +197,7 @@ class Look:
         """The job of a gang that somebody set about submitting and did not write down: it may be there all the same."""
         if gang.submitting_at is None:
             return None
-        queue = self._known.spot_queue if gang.market is Market.SPOT else self._known.on_demand_queue
+        queue = self._settings.spot_queue if gang.market is Market.SPOT else self._settings.on_demand_queue
         job_id = job_of_gang(self._clients.batch, gang, queue)
         if job_id is not None:
             self._table.record_job(gang, job_id)
@@ -179,7 +206,7 @@ class Look:
     def _act(self, gang: Gang, actions: Sequence[Action]) -> None:
         outcome = "ended"
         for action in actions:
-            if isinstance(action, Close):
+            if isinstance(action, Close | Requeue):
                 self._allowances.settle_hours(gang, action.used)
                 self._allowances.free_slot(gang.market, gang.name)
         for action in actions:
@@ -194,54 +221,8 @@ class Look:
                     answer_failure(self._clients.steps, gang.task_token, failure)
                 case Close():
                     self._table.close_gang(gang, outcome)
-
-    def _free_slots(self, seen: Seen) -> None:
-        """Take back slots whose holder is closed: of a look that ended halfway, or a launcher that was slower than its gang's end.
-
-        A gang is recorded before it takes a slot, so a holder without an open record is one that nothing will be launched for.
-        """
-        for market in Market:
-            for holder in sorted(self._allowances.slot_holders(market)):
-                with isolate(holder, seen.failed):
-                    gang = parse_gang_name(holder)
-                    if gang is None or not self._table.is_open(*gang):
-                        self._allowances.free_slot(market, holder)
-                        seen.done.append(f"{holder}: freed its slot")
-
-    def _launch_waiting(self, seen: Seen) -> None:
-        """Launch gangs that wait, the day's before a backfill's and the oldest first, until the market's slots are all taken."""
-        waiting = sorted(
-            (gang for gang in self._open_gangs(seen) if gang.job_id is None),
-            key=lambda gang: (gang.priority is Priority.BACKFILL, gang.launched_at, gang.name),
-        )
-        full: set[Market] = set()
-        for gang in waiting:
-            if gang.market in full:
-                continue
-            with isolate(gang.run_id, seen.failed):
-                if self._is_to_be_launched(gang):
-                    launched = self._launcher.launch(gang)
-                    seen.done.append(f"{gang.name}: {launched.value}")
-                    if launched is Launched.SUBMITTED:
-                        seen.launched.append(gang.market)
-                    if launched is Launched.WAITING:
-                        full.add(gang.market)
-                        self._make_room_for(gang, seen)
-
-    def _make_room_for(self, gang: Gang, seen: Seen) -> None:
-        """Let a backfill's gang end for one of the day's; the slot is free once a later look has seen its end."""
-        if gang.priority is Priority.BACKFILL:
-            return
-        others = [other for other in self._open_gangs(seen) if other.market is gang.market]
-        found = to_give_way(others, self._allowances.slot_holders(gang.market))
-        if found is not None and found.job_id is not None:
-            self._clients.batch.terminate_job(jobId=found.job_id, reason=GIVES_WAY)
-            seen.done.append(f"{found.name}: gives its slot to {gang.name}")
-
-    def _is_to_be_launched(self, gang: Gang) -> bool:
-        execution = describe_run(self._clients.steps, gang.execution_arn)
-        sight = self._sight(gang, execution, self._table.newest_generation(gang.run_id))
-        return decide(gang, sight, timedelta.max) == [Launch()]
+                case Requeue():
+                    self._table.requeue_gang(gang, self._now())
 
 
 def noticed_members(results: Objects, job_id: str) -> list[int]:

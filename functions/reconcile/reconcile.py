@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 import gauges
-from looking import Look, LookSettings, Seen
+from look_settings import LookSettings
+from looking import Look
 from spotline import settings
 from spotline.allowances import Allowances
 from spotline.clients import Clients
@@ -26,9 +27,13 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from seen import Seen
     from spotline.metrics import Measurement
 
 logger = Logger()
+
+CLOSING_MILLISECONDS = 60_000
+"""What a reconcile of every run keeps of its time: for the run under way, and to hand out slots."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,20 @@ class LookUnfinished(Exception):
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  Lambda's signature
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Look at the run that the event names, or at all of them when it names none."""
     known = settings.load(Settings)
     clients = Clients.connect()
     table = RunTable(known.runs_table, clients.dynamodb)
     allowances = Allowances(known.runs_table, clients.dynamodb, known.limits)
-    look = Look(clients, table, allowances, Launcher(clients, table, allowances, known), known)
+    look = Look(
+        clients,
+        table,
+        allowances,
+        Launcher(clients, table, allowances, known),
+        known,
+        is_out_of_time=lambda: context.get_remaining_time_in_millis() < CLOSING_MILLISECONDS,
+    )
     run_id = run_named_by(event)
     seen = look.again(run_id)
     if seen.done:

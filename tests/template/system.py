@@ -103,6 +103,12 @@ class System:
         states: dict[str, dict[str, Any]] = json.loads(text)["States"]
         return states
 
+    @property
+    def declared(self) -> dict[str, Any]:
+        """The root template's parameters as it declares them, whatever values they are given."""
+        parameters: dict[str, Any] = templates.read(self.texts[TEMPLATE])["Parameters"]
+        return parameters
+
     def job_definition(self, name: str) -> Resource:
         """The job definition of that name, as jobs are submitted."""
         (found,) = [

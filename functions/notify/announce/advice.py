@@ -10,6 +10,7 @@ _ADVICE = {
     "OnDemand.NoCapacity": "Ask for capacity or a higher quota, then redrive; training goes on from the last checkpoint.",
     "Gang.MemberLost": "Twice a member vanished and no host was reclaimed, or a gang did not form in time. Look at its log, then redrive; training goes on from the last checkpoint.",
     "Budget.Exhausted": "The day's On-Demand gang hours are spent. Redrive tomorrow, or raise the limit and redrive.",
+    "Slot.TimedOut": "More gangs waited than there are slots. Raise SpotMaxGangs or OnDemandMaxGangs, or wait until fewer runs are waiting, then redrive.",
     "Data.Rejected": "The log, and quality.json where there is one, say what was refused. Land a corrected file, which starts a run of its own; or mend contract or tolerance and redrive.",
     "Job.OutOfMemory": "Give the job more memory (a template parameter), deploy, then redrive.",
     "Job.ImageUnavailable": "Push the image, or mend its address in the parameters and deploy, then redrive.",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from spotline.runs import Market
 
@@ -35,6 +37,10 @@ class Limits:
     on_demand_gangs: int
     hours_per_day: int
     attempt: timedelta
+
+
+class HoursContended(ClientError):
+    """Two launches reserved hours at the same moment, and DynamoDB let neither or one of them. To be repeated."""
 
 
 class Allowances:
@@ -82,47 +88,70 @@ class Allowances:
         item = self._read(_slots_key(market))
         return set(item.get("holders", {}).get("SS", []))
 
-    def reserve_hours(self, gang: Gang) -> bool:
-        """Reserve the longest that the gang may run, on the day (UTC) on which its Task asked for it, unless that is too much.
+    def reserve_hours(self, gang: Gang, now: datetime) -> bool:
+        """Reserve the longest that the gang may run, on the day (UTC) on which it is launched, unless that is too much.
 
-        Spot has no limit but its slots. A gang that has reserved, or given back, is not asked twice.
+        The reservation and the day that it is on are written together, the day into the gang's record, so that whoever settles it knows
+        where it is. Spot has no limit but its slots. A gang that has reserved, or given back, is not asked twice; nor is one whose
+        record was closed meanwhile, which is not launched anyway.
         """
-        if gang.market is Market.SPOT:
+        if gang.market is Market.SPOT or gang.hours_day is not None:
             return True
         seconds = int(self._limits.attempt.total_seconds())
         room = self._limits.hours_per_day * 3600 - seconds
         if room < 0:
             return False
+        day = f"{now:%Y%m%d}"
+        reservation: Any = {
+            "TableName": self._table,
+            "Key": _day_key(day),
+            "UpdateExpression": "SET #gang = :seconds, expires_at = :later ADD spent :seconds",
+            "ConditionExpression": "attribute_not_exists(#gang) AND (attribute_not_exists(spent) OR spent <= :room)",
+            "ExpressionAttributeNames": {"#gang": gang.name},
+            "ExpressionAttributeValues": {
+                ":seconds": {"N": str(seconds)},
+                ":room": {"N": str(room)},
+                ":later": {"N": str(int((now + KEPT).timestamp()))},
+            },
+        }
+        noted: Any = {
+            "TableName": self._table,
+            "Key": _gang_key(gang),
+            "UpdateExpression": "SET hours_day = :day",
+            "ConditionExpression": "attribute_exists(open_gang) AND attribute_not_exists(hours_day)",
+            "ExpressionAttributeValues": {":day": {"S": day}},
+        }
         try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=_day_key(gang.launched_at),
-                UpdateExpression="SET #gang = :seconds, expires_at = :later ADD spent :seconds",
-                ConditionExpression="attribute_not_exists(#gang) AND (attribute_not_exists(spent) OR spent <= :room)",
-                ExpressionAttributeNames={"#gang": gang.name},
-                ExpressionAttributeValues={
-                    ":seconds": {"N": str(seconds)},
-                    ":room": {"N": str(room)},
-                    ":later": {"N": str(int((gang.launched_at + KEPT).timestamp()))},
-                },
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except self._client.exceptions.ConditionalCheckFailedException as refused:
-            return gang.name in cast("dict[str, Any]", refused.response).get("Item", {})
+            self._client.transact_write_items(TransactItems=[{"Update": reservation}, {"Update": noted}])
+        except self._client.exceptions.TransactionCanceledException as refused:
+            return self._has_reserved(gang, day, refused.response)
         return True
 
+    def _has_reserved(self, gang: Gang, day: str, refusal: Any) -> bool:
+        """Whether a reservation was refused because there is one already, or no need of one; else there is too little room."""
+        if any(reason.get("Code") == "TransactionConflict" for reason in refusal.get("CancellationReasons", ())):
+            raise HoursContended(refusal, "TransactWriteItems")
+        record = self._read(_gang_key(gang))
+        return "open_gang" not in record or "hours_day" in record or gang.name in self._read(_day_key(day))
+
     def settle_hours(self, gang: Gang, used: timedelta) -> None:
-        """Put what the gang really used in the place of what it reserved. What was given back whole stays given back."""
+        """Put what the gang really used in the place of what it reserved. What was given back whole stays given back.
+
+        A gang that a version before this one launched has no day in its record: it has reserved on the day on which its Task asked.
+        """
         if gang.market is Market.SPOT:
             return
-        reserved = int(self._read(_day_key(gang.launched_at)).get(gang.name, {}).get("N", "0"))
+        day = (
+            gang.hours_day or self._read(_gang_key(gang)).get("hours_day", {}).get("S") or f"{gang.launched_at:%Y%m%d}"
+        )
+        reserved = int(self._read(_day_key(day)).get(gang.name, {}).get("N", "0"))
         seconds = int(used.total_seconds())
         if not reserved or seconds == reserved:
             return
         try:
             self._client.update_item(
                 TableName=self._table,
-                Key=_day_key(gang.launched_at),
+                Key=_day_key(day),
                 UpdateExpression="SET #gang = :used ADD spent :more",
                 ConditionExpression="#gang = :reserved",
                 ExpressionAttributeNames={"#gang": gang.name},
@@ -137,7 +166,7 @@ class Allowances:
 
     def spent(self, day: datetime) -> timedelta:
         """What gangs have used of the day's (UTC) On-Demand hours, and what those that run have reserved."""
-        return timedelta(seconds=int(self._read(_day_key(day)).get("spent", {}).get("N", "0")))
+        return timedelta(seconds=int(self._read(_day_key(f"{day:%Y%m%d}")).get("spent", {}).get("N", "0")))
 
     def _read(self, key: dict[str, Any]) -> dict[str, Any]:
         return self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
@@ -147,5 +176,9 @@ def _slots_key(market: Market) -> dict[str, Any]:
     return {"pk": {"S": "SLOTS"}, "sk": {"S": market.value}}
 
 
-def _day_key(day: datetime) -> dict[str, Any]:
-    return {"pk": {"S": f"BUDGET#{day:%Y%m%d}"}, "sk": {"S": Market.ON_DEMAND.value}}
+def _day_key(day: str) -> dict[str, Any]:
+    return {"pk": {"S": f"BUDGET#{day}"}, "sk": {"S": Market.ON_DEMAND.value}}
+
+
+def _gang_key(gang: Gang) -> dict[str, Any]:
+    return {"pk": {"S": f"RUN#{gang.run_id}"}, "sk": {"S": f"GANG#{gang.generation:04d}"}}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from spotline.runs import Market, gang_job_name
-from spotline.strays import OurJob, Stage
+from spotline.strays import ListedJob, OurJob, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_batch.literals import JobStatusType
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _DESCRIBED_AT_ONCE = 100  # DescribeJobs takes at most 100 ids
 _UNFINISHED: tuple[JobStatusType, ...] = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+LISTED_OF_GANGS = _UNFINISHED
+LISTED_OF_CONTAINERS: tuple[JobStatusType, ...] = ("RUNNABLE", "STARTING", "RUNNING")
+"""What is listed of queues without arrays: a job is SUBMITTED for moments, and PENDING only while it depends on another one."""
+_OUR_NAMES = re.compile(r"(?P<run>.+)-(?:(?P<stage>preprocess|postprocess)|g[0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ def submit_gang(client: BatchClient, gang: Gang, places: GangPlaces) -> str:
             "spotline:stage": "analysis",
             "spotline:generation": str(gang.generation),
             "spotline:execution-arn": gang.execution_arn,
+            **({} if gang.redrives is None else {"spotline:redrives": str(gang.redrives)}),
         },
         "propagateTags": True,
     }
@@ -145,16 +151,53 @@ def terminate_older_gangs(client: BatchClient, queues: Iterable[str], gang: Gang
     return ended
 
 
-def our_unfinished_jobs(client: BatchClient, queues: Iterable[str], run_id: str | None = None) -> list[OurJob]:
-    """The jobs of a run, or of all runs, that have not ended, of every stage. A job without our tags is none of ours."""
-    ids: list[str] = []
-    for queue in queues:
-        if run_id is not None:
-            ids += [job["jobId"] for job in _listed(client, queue, f"{run_id}-*") if job["status"] in _UNFINISHED]
-        else:
-            ids += _listed_unfinished(client, queue)
+def unfinished_jobs_of_run(client: BatchClient, queues: Iterable[str], run_id: str) -> list[OurJob]:
+    """The jobs of a run that have not ended, of every stage. A job without our tags is none of ours."""
+    ids = [
+        job["jobId"]
+        for queue in queues
+        for job in _listed(client, queue, f"{run_id}-*")
+        if job["status"] in _UNFINISHED
+    ]
+    return [job for job in describe_our_jobs(client, ids) if job.run_id == run_id]
+
+
+def describe_our_jobs(client: BatchClient, ids: Sequence[str]) -> list[OurJob]:
+    """Those of these jobs that have not ended and have our tags."""
     jobs = (_our_job(job) for job in _described(client, ids) if job["status"] in _UNFINISHED)
-    return [job for job in jobs if job is not None and run_id in (None, job.run_id)]
+    return [job for job in jobs if job is not None]
+
+
+def list_unfinished_jobs(client: BatchClient, queues: Mapping[str, Sequence[JobStatusType]]) -> list[ListedJob]:
+    """The unfinished jobs of these queues whose names are ours: a call for a queue, a status and a hundred jobs.
+
+    Parameters
+    ----------
+    queues
+        The statuses to list of each queue, in the order in which a job passes through them, so that one that moves on meanwhile is
+        seen, twice rather than not at all. Without a filter, ListJobs lists one status at a time.
+    """
+    found: dict[str, ListedJob] = {}
+    for queue, statuses in queues.items():
+        for status in statuses:
+            for page in client.get_paginator("list_jobs").paginate(jobQueue=queue, jobStatus=status):
+                jobs = (_listed_job(queue, job) for job in page["jobSummaryList"])
+                found |= {job.job_id: job for job in jobs if job is not None}
+    return list(found.values())
+
+
+def _listed_job(queue: str, job: Any) -> ListedJob | None:
+    named = _OUR_NAMES.fullmatch(job["jobName"])
+    if named is None:
+        return None
+    return ListedJob(
+        job_id=job["jobId"],
+        run_id=named["run"],
+        stage=Stage(named["stage"] or Stage.ANALYSIS),
+        created_at=datetime.fromtimestamp(job["createdAt"] / 1000, UTC),
+        queue=queue,
+        status=job["status"],
+    )
 
 
 def _our_job(job: Job) -> OurJob | None:
@@ -169,6 +212,7 @@ def _our_job(job: Job) -> OurJob | None:
             generation=int(tags.get("spotline:generation", 0)),
             queue=job["jobQueue"],
             waiting_since=_waiting_since(job),
+            redrives=int(tags["spotline:redrives"]) if "spotline:redrives" in tags else None,
         )
     except (KeyError, ValueError):
         return None
@@ -189,18 +233,6 @@ def _listed(client: BatchClient, queue: str, job_name: str) -> list[Any]:
         jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [job_name]}]
     )
     return [job for page in pages for job in page["jobSummaryList"]]
-
-
-def _listed_unfinished(client: BatchClient, queue: str) -> Iterator[str]:
-    """Ids of a queue's unfinished jobs: without a filter, ListJobs lists one status at a time.
-
-    In the order in which a job passes through them, so that one that moves on meanwhile is seen, twice rather than not at all.
-    """
-    seen = set()
-    for status in _UNFINISHED:
-        for page in client.get_paginator("list_jobs").paginate(jobQueue=queue, jobStatus=status):
-            seen |= {job["jobId"] for job in page["jobSummaryList"]}
-    yield from sorted(seen)
 
 
 def _described(client: BatchClient, ids: Sequence[str]) -> Iterator[Job]:

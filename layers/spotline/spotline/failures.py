@@ -50,6 +50,7 @@ class ErrorName(StrEnum):
     ON_DEMAND_NO_CAPACITY = "OnDemand.NoCapacity"
     GANG_MEMBER_LOST = "Gang.MemberLost"
     BUDGET_EXHAUSTED = "Budget.Exhausted"
+    SLOT_TIMED_OUT = "Slot.TimedOut"
     DATA_REJECTED = "Data.Rejected"
     JOB_OUT_OF_MEMORY = "Job.OutOfMemory"
     JOB_IMAGE_UNAVAILABLE = "Job.ImageUnavailable"
@@ -267,8 +268,6 @@ def classify(
     ends = [end for end in ends if end.failed or end.noticed]
     ends.append(whole)
     failed = partial(_failure, job_id=str(job.get("jobId", "")), market=market, absent=_absent(members))
-    if any(end.status_reason == GIVES_WAY for end in ends):
-        return failed(ErrorName.SPOT_INTERRUPTED, "The gang gave its slot to the day's work", whole)
     by_others = [end for end in ends if not end.ended_by_us or end.noticed]
     for rule in _RULES:
         for end in ends if rule.error is ErrorName.SPOT_NO_CAPACITY else by_others:
@@ -278,6 +277,12 @@ def classify(
     if market is None:
         return failed(ErrorName.JOB_FAILED, "The job of {who} ended without success: {detail}", lost)
     return failed(ErrorName.GANG_MEMBER_LOST, "The gang lost {who} and no host was reclaimed: {detail}", lost)
+
+
+def gave_way(job: Job, members: Sequence[Job] = ()) -> bool:
+    """Whether a gang's job was ended so that its slot goes to the day's work: no failure, whatever its members left with."""
+    ends = (_Ended(part, None, noticed=False, of_gang=True) for part in (job, *members) if part)
+    return any(end.status_reason == GIVES_WAY for end in ends)
 
 
 def _most_telling(ends: Sequence[_Ended]) -> _Ended:

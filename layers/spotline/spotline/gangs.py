@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from spotline.executions import Execution
+from spotline.executions import Execution, Standing
 from spotline.failures import (
     FENCED_OFF,
     GANG_ENDED,
@@ -20,6 +20,7 @@ from spotline.failures import (
     Failure,
     Job,
     classify,
+    gave_way,
 )
 from spotline.runs import Market, Priority
 
@@ -30,7 +31,11 @@ SUBMITTING = timedelta(minutes=6)
 """How long whoever claimed a gang's submission may take: longer than either function that submits may run (template.yaml)."""
 
 TAKEN_OVER = Failure(ErrorName.GANG_MEMBER_LOST, "A newer gang of the run took over before this one was done")
-"""What a fenced-off gang's Task is told. Nobody waits for it, unless its launcher was overtaken by an older, slower one."""
+"""The answer to a fenced-off gang's Task. Nobody waits for it, unless its launcher was overtaken by an older, slower one."""
+
+EXECUTION_ENDED = Failure(ErrorName.GANG_MEMBER_LOST, "The execution ended before its gang was done")
+"""The answer to a gang's Task whose execution does not run. Nobody waits for it, unless the execution was described wrongly: then the
+Task asks again instead of waiting for ever."""
 
 _TERMINAL = ("SUCCEEDED", "FAILED")
 _NOT_YET_STARTING = ("SUBMITTED", "PENDING", "RUNNABLE")
@@ -40,8 +45,11 @@ _NOT_YET_STARTING = ("SUBMITTED", "PENDING", "RUNNABLE")
 class Gang:
     """One gang of a run, as it is recorded.
 
-    `priority` is its run's. `launched_at` is when its Task asked for it. `submitting_at` is when somebody last set about submitting its job, None while it
-    waits for a slot. `job_id` is None until the submitted job was written down.
+    `priority` is its run's. `launched_at` is when its Task asked for it. `submitting_at` is when somebody last set about submitting
+    its job, None while it waits for a slot. `job_id` is None until the submitted job was written down. `redrives` is how often the
+    execution had been redriven when its Task asked; None in a record that does not say. `falls_back` is whether the run goes on to
+    On-Demand when Spot fails it. `requeued_at` is when the gang began to wait again behind the same token, after an older generation
+    gave its slot away. `hours_day` is the day (UTC, YYYYMMDD) whose On-Demand hours it has reserved.
     """
 
     run_id: str
@@ -53,6 +61,10 @@ class Gang:
     submitting_at: datetime | None = None
     job_id: str | None = None
     priority: Priority = Priority.DAILY
+    redrives: int | None = None
+    falls_back: bool = False
+    requeued_at: datetime | None = None
+    hours_day: str | None = None
 
     @property
     def name(self) -> str:
@@ -130,10 +142,25 @@ class Close:
     used: timedelta = timedelta(0)
 
 
-Action = Launch | Terminate | Succeed | Fail | Close
+@dataclass(frozen=True)
+class Requeue:
+    """Let the gang wait for a slot again, as the run's next generation and behind the same token. `used` is how long its job ran."""
+
+    used: timedelta = timedelta(0)
 
 
-def decide(gang: Gang, sight: Sight, longest_wait: timedelta) -> list[Action]:
+Action = Launch | Terminate | Succeed | Fail | Close | Requeue
+
+
+@dataclass(frozen=True)
+class Waits:
+    """How long a gang may wait: for a slot from when its Task asked, and then in RUNNABLE from its job's submission."""
+
+    slot: timedelta
+    capacity: timedelta
+
+
+def decide(gang: Gang, sight: Sight, waits: Waits) -> list[Action]:
     """Say what to do about `gang` now; an empty list means wait and look again.
 
     Parameters
@@ -142,45 +169,62 @@ def decide(gang: Gang, sight: Sight, longest_wait: timedelta) -> list[Action]:
         As recorded by its launcher.
     sight
         How its execution and its job are described now.
-    longest_wait
-        How long a member may stay RUNNABLE, counted from the job's submission.
+    waits
+        How long it may wait.
     """
     job = sight.job
-    if gang.generation < sight.newest_generation or sight.execution.was_redriven_after(gang.launched_at):
+    standing = sight.execution.find_standing(gang.launched_at, gang.redrives, sight.now)
+    if gang.generation < sight.newest_generation or standing is Standing.REDRIVEN:
         return _end(job, FENCED_OFF, TAKEN_OVER)
-    if not sight.execution.runs:
-        return _end(job, NOT_RUNNING)
+    if standing is Standing.ENDED:
+        return _end(job, NOT_RUNNING, EXECUTION_ENDED)
+    if standing is Standing.UNCLEAR:
+        return []
     if job is None:
-        return _without_job(gang, sight.now)
+        return _without_job(gang, sight.now, waits.slot)
     if job["status"] == "SUCCEEDED":
         return [_succeeded(gang, job, sight), Close(_ran_for(job))]
+    if job["status"] == "FAILED" and gave_way(job, sight.members):
+        return [Requeue(_ran_for(job))]
     if job["status"] == "FAILED":
         failure = classify(job, sight.members, market=gang.market, noticed=sight.noticed)
         return [Fail(failure), Close(_ran_for(job))]
     if any(member.get("status") == "FAILED" for member in sight.members) and "arrayProperties" in job:
         return _settle(job, sight)
-    if _waits_too_long(job, sight, longest_wait):
+    if _waits_too_long(job, sight, waits.capacity):
         return [Terminate(job["jobId"], WAITED_TOO_LONG)]
     return []
 
 
-def _end(job: Job | None, reason: str, answer: Failure | None = None) -> list[Action]:
+def _end(job: Job | None, reason: str, answer: Failure) -> list[Action]:
+    """No gang is closed without an answer to its token: to one that nobody waits behind, an answer does nothing."""
     if job is not None and job["status"] not in _TERMINAL:
         return [Terminate(job["jobId"], reason)]
-    close = Close(_ran_for(job) if job else timedelta(0))
-    return [close] if answer is None else [Fail(answer), close]
+    return [Fail(answer), Close(_ran_for(job) if job else timedelta(0))]
 
 
-def _without_job(gang: Gang, now: datetime) -> list[Action]:
+def _without_job(gang: Gang, now: datetime, longest_wait: timedelta) -> list[Action]:
     """It waits for a slot, or is being submitted, or whoever submitted it died over that, or its job is too old to be described."""
     if gang.submitting_at is not None and now - gang.submitting_at < SUBMITTING:
         return []
+    if gang.job_id is None and now - gang.launched_at > longest_wait:
+        return [Fail(fail_for_slot(gang, longest_wait)), Close()]
     if gang.job_id is None:
         return [Launch()]
     sentence = (
         "Batch no longer knows the gang's job, which was not seen to end. Redrive: training goes on from its checkpoint"
     )
     return [Fail(Failure(ErrorName.GANG_MEMBER_LOST, sentence, job_id=gang.job_id)), Close()]
+
+
+def fail_for_slot(gang: Gang, waited: timedelta) -> Failure:
+    """The failure of a gang that waited for a slot for so long: a run that may fall back goes on to On-Demand with it."""
+    limit, market = ("SpotMaxGangs", "Spot") if gang.market is Market.SPOT else ("OnDemandMaxGangs", "On-Demand")
+    return Failure(
+        ErrorName.SLOT_TIMED_OUT,
+        f"All {market} slots were taken for {waited.total_seconds() / 3600:.0f} hours, so the gang was not launched there. Raise {limit}"
+        " or SlotMaxWaitSeconds, or wait until fewer runs are waiting, then redrive",
+    )
 
 
 def _ran_for(job: Job) -> timedelta:
@@ -227,13 +271,13 @@ def _waits_too_long(job: Job, sight: Sight, longest_wait: timedelta) -> bool:
 
 
 def to_give_way(open_gangs: Iterable[Gang], holders: Collection[str]) -> Gang | None:
-    """The backfill's gang that ends to make room for the day's work: of those that hold a slot and run, the one with least done.
+    """The backfill's gang that ends to make room for the day's work: of those that hold a slot and run, the one launched last.
 
-    Its Task is told `Spot.Interrupted`, waits, and goes on from the checkpoint: what it loses is what a reclaim would cost.
+    It waits for a slot again and goes on from its checkpoint: it loses what a reclaim would cost, and none of its Task's attempts.
     """
     running = [
         gang
         for gang in open_gangs
         if gang.priority is Priority.BACKFILL and gang.job_id is not None and gang.name in holders
     ]
-    return max(running, key=lambda gang: (gang.launched_at, gang.name), default=None)
+    return max(running, key=lambda gang: (gang.submitting_at or gang.launched_at, gang.name), default=None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spotline.allowances import Limits
 from spotline.batch_jobs import GangPlaces, submit_gang
-from spotline.executions import answer_failure, describe_run
+from spotline.executions import Standing, answer_failure, describe_run
 from spotline.failures import FENCED_OFF, NOT_AWAITED, NOT_RUNNING, ErrorName, Failure
 from spotline.metrics import Measurement
 
@@ -106,7 +106,7 @@ class Launcher:
         """Submit the gang's job, or leave it waiting, or refuse it with a typed failure."""
         if not self._allowances.take_slot(gang):
             return Launched.WAITING
-        if not self._allowances.reserve_hours(gang):
+        if not self._allowances.reserve_hours(gang, self._now()):
             self._refuse(gang, self._exhausted())
             return Launched.EXHAUSTED
         if not self._table.claim_submission(gang, self._now()):
@@ -131,7 +131,9 @@ class Launcher:
     def _why_useless(self, gang: Gang) -> str | None:
         if self._table.newest_generation(gang.run_id) > gang.generation:
             return FENCED_OFF
-        return None if describe_run(self._clients.steps, gang.execution_arn).runs else NOT_RUNNING
+        execution = describe_run(self._clients.steps, gang.execution_arn)
+        standing = execution.find_standing(gang.launched_at, gang.redrives, self._now())
+        return NOT_RUNNING if standing in (Standing.ENDED, Standing.REDRIVEN) else None
 
     def _refuse(self, gang: Gang, failure: Failure) -> None:
         """Fail the Task, which a redrive runs again, however often it would be asked now."""

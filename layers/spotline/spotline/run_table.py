@@ -8,6 +8,7 @@ Keys, indexes and what may be asked of them stand in docs/results.md.
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
     from spotline.executions import Execution
 
 OPEN_GANGS_INDEX = "open-gangs"
-_OPEN = "yes"
+_YES = _OPEN = "yes"
 FAILED_RUNS_INDEX = "failed-runs"
 _FAILED = "yes"
 RUNS_OF_A_DAY_INDEX = "runs-of-a-day"
+
+GAVE_WAY = "gave way"
+"""The outcome of a gang that gave its slot to the day's work, and goes on as the run's next generation."""
 
 GANG_KEPT = timedelta(days=90)
 """How long a closed gang's record stays: an execution can be redriven for 14 days, and then nobody asks for its gangs."""
@@ -90,21 +94,17 @@ class RunTable:
             return
 
     def record_gang(self, gang: Gang) -> None:
-        """Record a gang before its job is submitted, so that no token is ever without a record."""
-        self._client.put_item(
-            TableName=self._name,
-            Item={
-                **_gang_key(gang.run_id, gang.generation),
-                "open_gang": {"S": _OPEN},
-                "run_id": {"S": gang.run_id},
-                "generation": {"N": str(gang.generation)},
-                "market": {"S": gang.market.value},
-                "priority": {"S": gang.priority.value},
-                "task_token": {"S": gang.task_token},
-                "execution_arn": {"S": gang.execution_arn},
-                "launched_at": {"S": gang.launched_at.isoformat()},
-            },
-        )
+        """Record a gang before its job is submitted, so that no token is ever without a record.
+
+        A generation belongs to one caller. So a record that is there already is the caller's own: the SDK repeated a write whose answer
+        was lost. What others wrote into it meanwhile, a job or an end, stays.
+        """
+        try:
+            self._client.put_item(
+                TableName=self._name, Item=_item(gang), ConditionExpression="attribute_not_exists(pk)"
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
 
     def claim_submission(self, gang: Gang, now: datetime) -> bool:
         """Claim the right to submit an open gang's job; False when it is closed, submitted, or being submitted by somebody else.
@@ -134,19 +134,63 @@ class RunTable:
             "attribute_exists(open_gang) AND (attribute_not_exists(job_id) OR job_id = :job)",
         )
 
+    def requeue_gang(self, gang: Gang, now: datetime) -> bool:
+        """Let the gang wait for a slot again, as the run's next generation and behind the same token, in one write.
+
+        False when it cannot: the gang is closed, or the run has a newer one. Whoever waits behind the token is looked after by the one
+        record or by the other, at every moment.
+        """
+        new = replace(
+            gang, generation=gang.generation + 1, requeued_at=now, job_id=None, submitting_at=None, hours_day=None
+        )
+        raised = {
+            "TableName": self._name,
+            "Key": _run_key(gang.run_id),
+            "UpdateExpression": "SET generation = :new",
+            "ConditionExpression": "generation = :old",
+            "ExpressionAttributeValues": {
+                ":new": {"N": str(new.generation)},
+                ":old": {"N": str(gang.generation)},
+            },
+        }
+        recorded = {
+            "TableName": self._name,
+            "Item": _item(new),
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+        try:
+            self._client.transact_write_items(
+                TransactItems=[
+                    {"Update": raised},  # type: ignore[typeddict-item]
+                    {"Put": recorded},  # type: ignore[typeddict-item]
+                    {"Update": self._closing(gang, GAVE_WAY, now)},
+                ]
+            )
+        except self._client.exceptions.TransactionCanceledException:
+            return False
+        return True
+
     def close_gang(self, gang: Gang, outcome: str) -> None:
         """Nothing is left to do about a gang: take it out of the index of open ones. The first outcome stands."""
-        now = datetime.now(UTC)
-        self._update_gang(
-            gang,
-            "SET outcome = :outcome, closed_at = :now, expires_at = :later REMOVE open_gang, task_token",
-            {
+        try:
+            self._client.update_item(**self._closing(gang, outcome, datetime.now(UTC)))
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
+
+    def _closing(self, gang: Gang, outcome: str, now: datetime) -> Any:
+        return {
+            "TableName": self._name,
+            "Key": _gang_key(gang.run_id, gang.generation),
+            "UpdateExpression": (
+                "SET outcome = :outcome, closed_at = :now, expires_at = :later REMOVE open_gang, task_token"
+            ),
+            "ConditionExpression": "attribute_exists(open_gang)",
+            "ExpressionAttributeValues": {
                 ":outcome": {"S": outcome},
                 ":now": {"S": now.isoformat()},
                 ":later": {"N": str(int((now + GANG_KEPT).timestamp()))},
             },
-            "attribute_exists(open_gang)",
-        )
+        }
 
     def is_open(self, run_id: str, generation: int) -> bool:
         """Whether that gang is recorded and not closed, read consistently."""
@@ -171,6 +215,17 @@ class RunTable:
                 if unreadable is None:
                     raise
                 unreadable.append(str(error))
+
+    def failed_runs(self, since: datetime) -> set[str]:
+        """The runs that are recorded as failed, timed out or stopped, and ended after `since`. The index lags behind by moments."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName=FAILED_RUNS_INDEX,
+            KeyConditionExpression="failed_run = :failed AND stopped_at > :since",
+            ExpressionAttributeValues={":failed": {"S": _FAILED}, ":since": {"S": since.astimezone(UTC).isoformat()}},
+            ProjectionExpression="run_id",
+        )
+        return {item["run_id"]["S"] for page in pages for item in page["Items"] if "run_id" in item}
 
     def gangs(self, run_id: str) -> list[Gang]:
         """The open gangs of one run, oldest first, read consistently; raises `DocumentError` for a record that cannot be read."""
@@ -230,7 +285,26 @@ def _gang_key(run_id: str, generation: int) -> dict[str, Any]:
     return {"pk": {"S": f"RUN#{run_id}"}, "sk": {"S": f"GANG#{generation:04d}"}}
 
 
+def _item(gang: Gang) -> dict[str, Any]:
+    """A gang's record as it begins. What else comes into it is what happens to the gang."""
+    return {
+        **_gang_key(gang.run_id, gang.generation),
+        "open_gang": {"S": _OPEN},
+        "run_id": {"S": gang.run_id},
+        "generation": {"N": str(gang.generation)},
+        "market": {"S": gang.market.value},
+        "priority": {"S": gang.priority.value},
+        "task_token": {"S": gang.task_token},
+        "execution_arn": {"S": gang.execution_arn},
+        "launched_at": {"S": gang.launched_at.isoformat()},
+        **({} if gang.redrives is None else {"redrives": {"N": str(gang.redrives)}}),
+        **({"falls_back": {"S": _YES}} if gang.falls_back else {}),
+        **({} if gang.requeued_at is None else {"requeued_at": {"S": gang.requeued_at.isoformat()}}),
+    }
+
+
 def _gang(item: Mapping[str, Any]) -> Gang:
+    """Read a gang's record. One that an earlier version of this code wrote lacks what was added since."""
     try:
         return Gang(
             run_id=_text(item, "run_id"),
@@ -239,9 +313,13 @@ def _gang(item: Mapping[str, Any]) -> Gang:
             task_token=_text(item, "task_token"),
             execution_arn=_text(item, "execution_arn"),
             launched_at=datetime.fromisoformat(_text(item, "launched_at")),
-            submitting_at=datetime.fromisoformat(_text(item, "submitting_at")) if "submitting_at" in item else None,
+            submitting_at=_time(item, "submitting_at"),
             job_id=_text(item, "job_id") if "job_id" in item else None,
             priority=Priority(_text(item, "priority")) if "priority" in item else Priority.DAILY,
+            redrives=int(item["redrives"]["N"]) if "redrives" in item else None,
+            falls_back="falls_back" in item,
+            requeued_at=_time(item, "requeued_at"),
+            hours_day=_text(item, "hours_day") if "hours_day" in item else None,
         )
     except (KeyError, TypeError, ValueError) as cause:
         name = " ".join(str(item.get(key, {}).get("S")) for key in ("pk", "sk"))
@@ -256,3 +334,7 @@ def _text(item: Mapping[str, Any], name: str) -> str:
     if not text:
         raise ValueError(f"{name} is empty")
     return str(text)
+
+
+def _time(item: Mapping[str, Any], name: str) -> datetime | None:
+    return datetime.fromisoformat(_text(item, name)) if name in item else None

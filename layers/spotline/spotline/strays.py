@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from spotline.executions import Execution
+from spotline.executions import Execution, Standing
 from spotline.failures import FENCED_OFF, NOT_AWAITED, NOT_RUNNING
 from spotline.gangs import Gang
 
@@ -24,9 +24,23 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True)
-class OurJob:
-    """An unfinished job with our tags. `generation` is 0 for a job that is no gang.
+class ListedJob:
+    """An unfinished job as ListJobs shows it: its name says which run and stage it is of, whoever submitted it."""
 
+    job_id: str
+    run_id: str
+    stage: Stage
+    created_at: datetime
+    queue: str
+    status: str
+
+
+@dataclass(frozen=True)
+class OurJob:
+    """An unfinished job with our tags.
+
+    `generation` is 0 for a job that is no gang. `redrives` is how often its execution had been redriven when it was submitted; None
+    when its tags do not say.
     `waiting_since` is when it, or a member of it, began to wait for room in its queue; None for one that does not wait.
     """
 
@@ -38,15 +52,20 @@ class OurJob:
     generation: int = 0
     queue: str = ""
     waiting_since: datetime | None = None
+    redrives: int | None = None
 
 
 @dataclass(frozen=True)
 class RunSight:
-    """How a run stands, read after its jobs were listed: what a job was submitted for is then written down already."""
+    """How a run stands, read after its jobs were listed: what a job was submitted for is then written down already.
+
+    The execution is described last, so that whoever wrote a record had an execution that ran before that.
+    """
 
     execution: Execution
     newest_generation: int
     open_gangs: Sequence[Gang]
+    now: datetime
 
 
 def find_strays(jobs: Sequence[OurJob], run: RunSight) -> list[tuple[OurJob, str]]:
@@ -65,11 +84,14 @@ def find_strays(jobs: Sequence[OurJob], run: RunSight) -> list[tuple[OurJob, str
 
 
 def _why_stray(job: OurJob, ours: Sequence[OurJob], run: RunSight) -> str | None:
-    if not run.execution.runs:
+    standing = run.execution.find_standing(job.created_at, job.redrives, run.now)
+    if standing is Standing.UNCLEAR:
+        return None
+    if standing is Standing.ENDED:
         return NOT_RUNNING
     if job.stage is Stage.ANALYSIS:
         return _why_no_gang(job, run)
-    if run.execution.was_redriven_after(job.created_at):
+    if standing is Standing.REDRIVEN:
         return NOT_AWAITED
     # A Task waits for the job that it submitted last; an earlier one is left from a submission that was repeated.
     newest = max(other.created_at for other in ours if other.stage is job.stage)

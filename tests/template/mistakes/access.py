@@ -21,7 +21,7 @@ MISTAKES = {
     "everything instead of a table": Mistake(
         "every_resource_is_named_where_it_can_be",
         TEMPLATE,
-        '              Action: dynamodb:Query\n              Resource: [!GetAtt RunsTable.Arn, !Sub "${RunsTable.Arn}/index/open-gangs"]',
+        '              Action: dynamodb:Query\n              Resource: [!GetAtt RunsTable.Arn, !Sub "${RunsTable.Arn}/index/open-gangs", !Sub "${RunsTable.Arn}/index/failed-runs"]',
         '              Action: dynamodb:Query\n              Resource: "*" # reasons',
     ),
     "a wildcard without a reason": Mistake(

@@ -58,7 +58,10 @@ MISTAKES = {
         "tasks_outlast_their_jobs", DEFINITION, '"TimeoutSeconds": 86400', '"TimeoutSeconds": 7200'
     ),
     "a Task that gives up before its gang": Mistake(
-        "tasks_outlast_their_jobs", DEFINITION, '"TimeoutSeconds": 172800', '"TimeoutSeconds": 21600', every=True
+        "tasks_outlast_their_jobs", DEFINITION, '"TimeoutSeconds": 1814400', '"TimeoutSeconds": 21600', every=True
+    ),
+    "a Task that gives up before its gang has a slot": Mistake(
+        "tasks_outlast_their_jobs", DEFINITION, '"TimeoutSeconds": 1814400', '"TimeoutSeconds": 1209600', every=True
     ),
     "a gang of one": Mistake(
         "a_gang_is_an_array_that_batch_takes",

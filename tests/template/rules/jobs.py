@@ -171,14 +171,19 @@ def every_job_ends(system: System) -> Iterator[str]:
     Model("batch", "JobTimeout.attemptDurationSeconds", "measured from the job attempt's startedAt timestamp"),
 )
 def tasks_outlast_their_jobs(system: System) -> Iterator[str]:
-    """A Task that gives up first leaves a job behind, and an error that names the wrong cause."""
+    """A Task that gives up first leaves a job behind, and an error that names the wrong cause.
+
+    A gang's Task waits for its slot as well, for as long as the stack's largest `SlotMaxWaitSeconds`.
+    """
+    slot = int(system.declared["SlotMaxWaitSeconds"]["MaxValue"])
     for name, state in system.states.items():
         if state.get("Resource") == _SYNC:
             definition = system.job_definition(state["Parameters"]["JobDefinition"])
             longest = max(_longest(system, definition, queue) for queue in queues_of(system, state))
         elif str(state.get("Resource")).endswith(":lambda:invoke.waitForTaskToken"):
             spot, on_demand = gangs(system)
-            longest = _longest(system, *(spot if state["Parameters"]["Payload"]["market"] == "SPOT" else on_demand))
+            gang = spot if state["Parameters"]["Payload"]["market"] == "SPOT" else on_demand
+            longest = slot + _longest(system, *gang)
         else:
             continue
         if state["TimeoutSeconds"] <= longest:

@@ -10,7 +10,7 @@ import pytest
 
 import gauges
 from spotline import metrics
-from spotline.batch_jobs import our_unfinished_jobs
+from spotline.batch_jobs import describe_our_jobs
 from spotline.gangs import Gang
 from spotline.launching import gang_launched
 from spotline.metrics import Measurement
@@ -75,7 +75,7 @@ def test_a_job_waits_since_its_submission_or_its_last_attempts_end(
         def describe_jobs(self, *, jobs: list[str]) -> dict[str, Any]:
             return {"jobs": [whole]}
 
-    (found,) = our_unfinished_jobs(Batch(), ["main"])  # type: ignore[arg-type]
+    (found,) = describe_our_jobs(Batch(), ["j"])  # type: ignore[arg-type]
     since = None if minutes is None else datetime.fromtimestamp(minutes * 60, UTC)
     assert (found.queue, found.waiting_since) == ("main", since)
 
@@ -91,7 +91,8 @@ def test_what_a_gang_reserved_is_spent_until_it_settles() -> None:
     world = World()
     gang = Gang("run", 1, Market.ON_DEMAND, "token", "arn", NOW)
     assert world.allowances.spent(NOW) == timedelta(0)
-    assert world.allowances.reserve_hours(gang)
+    world.table.record_gang(gang)
+    assert world.allowances.reserve_hours(gang, NOW)
     assert world.allowances.spent(NOW) == timedelta(seconds=world.look_settings.gang_attempt_seconds)
     world.allowances.settle_hours(gang, timedelta(hours=1))
     assert world.allowances.spent(NOW) == timedelta(hours=1)

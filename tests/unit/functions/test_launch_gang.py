@@ -77,9 +77,7 @@ def test_a_newer_gang_is_let_be_by_a_launcher_that_was_slow(world: World, monkey
         return mine
 
     monkeypatch.setattr(world.table, "raise_generation", overtaken)
-    slow = world.launches[0]
-    world.launches.append(slow)
-    world.launches.pop(0)
+    slow = world.launches.pop()
     launch_gang.answer_task(slow, world.launch_settings, world.clients, world.table, world.launcher, world.clock)
     # Then the newer one still runs
     assert [job["jobName"][-2:] for job in world.batch.unfinished()] == ["g2"]

@@ -16,7 +16,7 @@ from spotline.executions import Execution
 from spotline.failures import ErrorName, Failure
 from spotline.layout import notice_key
 from spotline.objects import open_objects
-from spotline.runs import Priority
+from spotline.runs import MarketChoice, Priority
 from tests.unit.protocol.calls import InternalServerError
 from tests.unit.protocol.world import World
 
@@ -153,16 +153,22 @@ def test_gangs_that_wait_are_launched_the_oldest_first() -> None:
     assert launched == asked
 
 
-def test_a_backfill_s_gang_gives_its_slot_to_the_day_s_work_and_goes_on_after_it() -> None:
-    # Given a backfill's gang in the only slot, and behind it another one's and, last, the day's
-    world = World()
-    for version in ("v1", "v2", "v3"):
+def at_the_gang(world: World, backfill: str, *versions: str) -> None:
+    """Runs whose Tasks ask for a gang, one of a backfill and others of the day."""
+    world.ask_for(backfill, MarketChoice.SPOT_ONLY, Priority.BACKFILL)
+    for version in versions:
         world.land(version)
     for job in world.batch.unfinished():
         world.finish_job(job["jobId"])
     world.tell_steps()
+
+
+def test_a_backfill_s_gang_gives_its_slot_to_the_day_s_work_and_goes_on_after_it() -> None:
+    # Given a backfill's gang in the only slot, and behind it another one's and, last, the day's
+    world = World()
+    at_the_gang(world, "v1", "v2", "v3")
     older, other, day = list(world.launches)
-    for task in (replace(older, priority=Priority.BACKFILL), replace(other, priority=Priority.BACKFILL), day):
+    for task in (older, replace(other, priority=Priority.BACKFILL), day):
         world.clock.advance(timedelta(seconds=20))
         world.launch(task)
     [job] = world.batch.unfinished()
@@ -171,12 +177,44 @@ def test_a_backfill_s_gang_gives_its_slot_to_the_day_s_work_and_goes_on_after_it
     world.look_again()
     assert world.batch.jobs[job["jobId"]]["status"] == "FAILED"
     world.look_again()
-    # Then the day's gang runs, and the other's Task was told what it retries
+    # Then the day's gang runs, and the older one waits behind the same token, before the other one
     [next_job] = world.batch.unfinished()
     assert next_job["tags"]["spotline:run-id"] == day.run_id
-    assert [gang.run_id for gang in world.table.open_gangs() if gang.job_id is None] == [other.run_id]
-    closed = world.dynamodb.items[f"RUN#{older.run_id}", "GANG#0001"]
-    assert closed["outcome"] == "Spot.Interrupted"
+    waiting = [gang for gang in world.table.open_gangs() if gang.job_id is None]
+    assert {(gang.run_id, gang.generation) for gang in waiting} == {(older.run_id, 2), (other.run_id, 1)}
+    assert world.steps.executions[older.run_id].waits_for == older.task_token
+    assert world.dynamodb.items[f"RUN#{older.run_id}", "GANG#0001"]["outcome"] == "gave way"
+
+
+def test_giving_way_is_no_attempt() -> None:
+    # Given a backfill's gang that gives its slot to the day's work again and again, more often than its Task has attempts
+    world = World()
+    at_the_gang(world, "v0", *(f"v{number}" for number in range(1, 11)))
+    [backfill] = [task for task in world.launches if task.priority is Priority.BACKFILL]
+    world.launch(backfill)
+    execution = world.steps.executions[backfill.run_id]
+    for task in [task for task in world.launches if task.priority is Priority.DAILY]:
+        gave_way_before = world.table.newest_generation(execution.name)
+        world.launch(task)
+        for _ in range(4):
+            world.look_again()
+            for job in world.batch.unfinished():
+                world.start_job(job["jobId"])
+        assert world.table.newest_generation(execution.name) == gave_way_before + 1
+        finish_gangs_of(world, task.run_id)
+        world.look_again(task.run_id)
+    # Then none of its attempts was used, and it ends well
+    assert execution.retried == {}
+    assert execution.waits_for == backfill.task_token
+    world.heal()
+    assert world.settled()
+
+
+def finish_gangs_of(world: World, run_id: str) -> None:
+    for job in world.batch.unfinished():
+        if job["tags"]["spotline:run-id"] == run_id:
+            world.start_job(job["jobId"])
+            world.finish_job(job["jobId"])
 
 
 def test_only_a_spot_notice_of_this_gang_counts(tmp_path: Path) -> None:

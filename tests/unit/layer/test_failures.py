@@ -9,7 +9,6 @@ import pytest
 from spotline.failures import (
     FENCED_OFF,
     GANG_ENDED,
-    GIVES_WAY,
     WAITED_TOO_LONG,
     ErrorName,
     Failure,
@@ -137,7 +136,6 @@ GANGS = [
     ("data refused by a member", SPOT, [failed(EXITED, 65), failed(EXITED, 75)], (), "Data.Rejected", 0),
     ("a member killed, no host reclaimed", SPOT, [failed(EXITED, 75), failed(EXITED, 137)], (), "Gang.MemberLost", 1),
     ("all left with 75", ON_DEMAND, [failed(EXITED, 75), failed(EXITED, 75)], (), "Gang.MemberLost", 0),
-    ("gave way to the day's work", SPOT, [failed(GIVES_WAY, 143), failed(GIVES_WAY)], (), "Spot.Interrupted", None),
     ("ended by us after one left", SPOT, [failed(EXITED, 75), failed(GANG_ENDED, 137)], (), "Gang.MemberLost", 0),
     ("a child failed while the main node succeeded", ON_DEMAND, [done(), failed(EXITED, 1)], (), "Job.Failed", 1),
     ("a node that Batch never described", ON_DEMAND, [failed(EXITED, 75), {}], (), "Gang.MemberLost", 0),

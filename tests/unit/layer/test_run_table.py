@@ -77,8 +77,9 @@ def test_each_gang_has_a_generation_of_its_own(table: RunTable) -> None:
 
 
 def test_a_gang_is_read_as_it_was_recorded(table: RunTable) -> None:
-    table.record_gang(SPOT)
-    assert list(table.open_gangs()) == table.gangs("r") == [SPOT]
+    gang = replace(SPOT, redrives=2)
+    table.record_gang(gang)
+    assert list(table.open_gangs()) == table.gangs("r") == [gang]
     assert table.gangs("another") == []
     assert table.is_open("r", 1)
 
@@ -89,6 +90,40 @@ def test_a_closed_gang_is_passed_by(table: RunTable) -> None:
     table.close_gang(SPOT, "again")
     assert list(table.open_gangs()) == table.gangs("r") == []
     assert not table.is_open("r", 1)
+
+
+def test_a_repeated_record_leaves_what_came_of_the_gang(table: RunTable) -> None:
+    # Given a gang whose record was written, and whose writer did not hear of it, so that the SDK writes it once more
+    table.record_gang(SPOT)
+    table.record_job(SPOT, "5f0c")
+    table.record_gang(SPOT)
+    assert [gang.job_id for gang in table.gangs("r")] == ["5f0c"]
+    # And one that has ended meanwhile
+    table.close_gang(SPOT, "SUCCEEDED")
+    table.record_gang(SPOT)
+    assert not table.is_open("r", 1)
+
+
+def test_a_record_of_an_earlier_version_is_read(table: RunTable, dynamodb: Any) -> None:
+    # Given an open gang as the version before this one recorded it
+    written = {
+        "pk": "RUN#r",
+        "sk": "GANG#0001",
+        "open_gang": "yes",
+        "run_id": "r",
+        "market": "SPOT",
+        "task_token": "token",
+        "execution_arn": "arn:execution",
+        "launched_at": NOW.isoformat(),
+    }
+    item = {**{name: {"S": value} for name, value in written.items()}, "generation": {"N": "1"}}
+    dynamodb.put_item(TableName="runs", Item=item)
+    # Then it is the gang that it was, and can be launched and closed
+    assert list(table.open_gangs()) == table.gangs("r") == [SPOT]
+    assert table.claim_submission(SPOT, NOW)
+    assert table.record_job(SPOT, "5f0c")
+    table.close_gang(SPOT, "SUCCEEDED")
+    assert table.gangs("r") == []
 
 
 def test_one_of_many_submits_a_gang(table: RunTable) -> None:
@@ -212,33 +247,97 @@ def test_the_last_slot_can_be_given_back(allowances: Allowances) -> None:
     assert allowances.take_slot(SPOT)
 
 
-def test_a_day_has_so_many_hours(allowances: Allowances) -> None:
-    gangs = [replace(ON_DEMAND, generation=generation) for generation in (1, 2, 3)]
-    assert [allowances.reserve_hours(gang) for gang in gangs] == [True, True, False]
-    assert allowances.reserve_hours(gangs[0]), "it has reserved already"
-    assert allowances.reserve_hours(replace(gangs[2], launched_at=NOW + timedelta(days=1))), "another day"
-    assert allowances.reserve_hours(replace(gangs[2], market=Market.SPOT)), "Spot has no such limit"
-
-
-def test_what_was_not_used_is_there_for_others(allowances: Allowances) -> None:
+@pytest.fixture
+def gangs(table: RunTable) -> list[Gang]:
+    """Gangs that wait to be launched on On-Demand."""
     gangs = [replace(ON_DEMAND, generation=generation) for generation in (1, 2, 3, 4)]
+    for gang in gangs:
+        table.record_gang(gang)
+    return gangs
+
+
+def test_a_day_has_so_many_hours(allowances: Allowances, gangs: list[Gang]) -> None:
+    assert [allowances.reserve_hours(gang, NOW) for gang in gangs[:3]] == [True, True, False]
+    assert allowances.reserve_hours(gangs[0], NOW), "it has reserved already"
+    assert allowances.reserve_hours(gangs[2], NOW + timedelta(days=1)), "another day"
+    assert allowances.reserve_hours(replace(gangs[3], market=Market.SPOT), NOW), "Spot has no such limit"
+
+
+def test_hours_are_those_of_the_day_of_the_launch(allowances: Allowances, table: RunTable, gangs: list[Gang]) -> None:
+    # Given a gang whose Task asked today and which is launched tomorrow
+    tomorrow = NOW + timedelta(days=1)
+    assert allowances.reserve_hours(gangs[0], tomorrow)
+    assert [allowances.spent(day) for day in (NOW, tomorrow)] == [timedelta(0), timedelta(hours=6)]
+    # Then it settles there, whatever whoever settles has read of it, and is not booked a second time
+    assert allowances.reserve_hours(gangs[0], tomorrow + timedelta(days=1))
+    allowances.settle_hours(gangs[0], timedelta(hours=1))
+    assert allowances.spent(tomorrow) == timedelta(hours=1)
+    assert next(gang.hours_day for gang in table.gangs("r")) == f"{tomorrow:%Y%m%d}"
+
+
+def test_a_closed_gang_reserves_nothing(allowances: Allowances, table: RunTable, gangs: list[Gang]) -> None:
+    table.close_gang(gangs[0], "ended")
+    assert allowances.reserve_hours(gangs[0], NOW), "its launcher learns of the end when it claims the submission"
+    assert allowances.spent(NOW) == timedelta(0)
+
+
+def test_what_an_earlier_version_reserved_is_settled_where_it_is(
+    allowances: Allowances, dynamodb: Any, gangs: list[Gang]
+) -> None:
+    # Given hours that the version before booked on the day on which the Task asked, and did not note in the gang's record
+    dynamodb.update_item(
+        TableName="runs",
+        Key={"pk": {"S": f"BUDGET#{NOW:%Y%m%d}"}, "sk": {"S": "ON_DEMAND"}},
+        UpdateExpression="SET #gang = :seconds ADD spent :seconds",
+        ExpressionAttributeNames={"#gang": gangs[0].name},
+        ExpressionAttributeValues={":seconds": {"N": "21600"}},
+    )
+    assert allowances.reserve_hours(gangs[0], NOW), "it has reserved already"
+    allowances.settle_hours(gangs[0], timedelta(hours=1))
+    assert allowances.spent(NOW) == timedelta(hours=1)
+
+
+def test_what_was_not_used_is_there_for_others(allowances: Allowances, gangs: list[Gang]) -> None:
     for gang in gangs[:2]:
-        allowances.reserve_hours(gang)
+        allowances.reserve_hours(gang, NOW)
     for _ in range(2):
         allowances.settle_hours(gangs[0], timedelta(hours=1))  # 7 of 12 are spent: an attempt of 6 does not fit
-    assert not allowances.reserve_hours(gangs[2])
+    assert not allowances.reserve_hours(gangs[2], NOW)
     allowances.settle_hours(gangs[1], timedelta(0))
-    assert allowances.reserve_hours(gangs[2])
-    assert not allowances.reserve_hours(gangs[3])
+    assert allowances.reserve_hours(gangs[2], NOW)
+    assert not allowances.reserve_hours(gangs[3], NOW)
 
 
-def test_a_gang_that_never_reserved_gives_nothing_back(allowances: Allowances) -> None:
-    allowances.settle_hours(ON_DEMAND, timedelta(hours=5))
-    gangs = [replace(ON_DEMAND, generation=generation) for generation in (1, 2)]
-    assert [allowances.reserve_hours(gang) for gang in gangs] == [True, True]
+def test_a_gang_that_never_reserved_gives_nothing_back(allowances: Allowances, gangs: list[Gang]) -> None:
+    allowances.settle_hours(gangs[3], timedelta(hours=5))
+    assert [allowances.reserve_hours(gang, NOW) for gang in gangs[:2]] == [True, True]
 
 
 @pytest.mark.parametrize("hours", [0, 5])
 def test_a_day_without_room_for_an_attempt_has_none(hours: int, dynamodb: Any) -> None:
     allowances = Allowances("runs", dynamodb, replace(LIMITS, hours_per_day=hours))
-    assert not allowances.reserve_hours(ON_DEMAND)
+    assert not allowances.reserve_hours(ON_DEMAND, NOW)
+
+
+def test_a_gang_that_gives_way_waits_as_the_next_generation(table: RunTable) -> None:
+    # Given a gang whose job ended so that another one gets its slot
+    table.raise_generation("r", execution_arn="arn:execution")
+    gang = replace(SPOT, redrives=1, falls_back=True)
+    table.record_gang(gang)
+    table.claim_submission(gang, NOW)
+    table.record_job(gang, "5f0c")
+    # When it is queued again
+    later = NOW + timedelta(hours=1)
+    assert table.requeue_gang(gang, later)
+    # Then the next generation waits behind the same token, and the old one is over
+    assert table.gangs("r") == [replace(gang, generation=2, requeued_at=later)]
+    assert table.newest_generation("r") == 2
+    assert not table.requeue_gang(gang, later), "once"
+
+
+def test_a_gang_of_an_older_generation_does_not_wait_again(table: RunTable) -> None:
+    for _ in range(2):
+        table.raise_generation("r", execution_arn="arn:execution")
+    table.record_gang(SPOT)
+    assert not table.requeue_gang(SPOT, NOW)
+    assert table.gangs("r") == [SPOT]

@@ -94,6 +94,10 @@ class FakeDynamoDB:
 
     @call
     def _query(self, *, ExpressionAttributeValues: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+        if more.get("IndexName") == "failed-runs":
+            since = ExpressionAttributeValues[":since"]["S"]
+            failed = [item for item in self.items.values() if "failed_run" in item]
+            return [{"Items": [_item(item) for item in failed if item.get("stopped_at", "") > since]}]
         found = [item for _, item in sorted(self.items.items()) if "open_gang" in item]
         if "IndexName" not in more:
             found = [item for item in found if item["pk"] == ExpressionAttributeValues[":pk"]["S"]]

@@ -10,12 +10,16 @@ import looking
 from analysis import checkpoints
 from announce import claims
 from announce.table import TableClaims
+from handing_out import Handout
 from postprocess.table import ResultTable
 from spotline import gangs, starting
 from spotline.allowances import Allowances
+from spotline.executions import Execution, describe_run
 from spotline.launching import Launcher
 from spotline.objects import ALWAYS, S3Objects
 from spotline.run_table import RunTable
+from spotline.runs import execution_arn
+from spotline.strays import RunSight
 from sweeping import work
 
 if TYPE_CHECKING:
@@ -74,6 +78,22 @@ def _unconditional_message_claims(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TableClaims, "write", unconditionally)
 
 
+def _closed_without_an_answer(patch: pytest.MonkeyPatch) -> None:
+    end = gangs._end
+    patch.setattr(gangs, "_end", lambda *how: [one for one in end(*how) if not isinstance(one, gangs.Fail)])
+
+
+def _execution_first(look: Any, run_id: str) -> RunSight:
+    execution = describe_run(look._clients.steps, execution_arn(look._settings.state_machine_arn, run_id))
+    moment = look._now()
+    return RunSight(execution, look._table.newest_generation(run_id), look._table.gangs(run_id), moment)
+
+
+def _undated_descriptions(patch: pytest.MonkeyPatch) -> None:
+    find = Execution.find_standing
+    patch.setattr(Execution, "find_standing", lambda execution, began, _, now: find(execution, began, None, now))
+
+
 def _patched(owner: Any, name: str, value: Any) -> Callable[[pytest.MonkeyPatch], None]:
     return lambda patch: patch.setattr(owner, name, value)
 
@@ -84,7 +104,9 @@ GUARDS = {
     "metrics' source order": Guard("4", _unconditional_metrics),
     "a message's claim": Guard("7", _unconditional_message_claims),
     "a message's bound": Guard("7", _patched(claims, "MOST_UNCONFIRMED", 99)),
-    "an overtaken Task is answered": Guard("8", _patched(gangs, "TAKEN_OVER", None)),
+    "a closed gang's token is answered": Guard("8", _closed_without_an_answer),
+    "records are read before the execution": Guard("8", _patched(looking.Look, "_read_run", _execution_first)),
+    "descriptions are dated by their redrives": Guard("8", _undated_descriptions),
     "a generation is raised": Guard("8, 12", _patched(RunTable, "raise_generation", lambda *_, **__: 1)),
     "strays are ended": Guard("11", _patched(looking, "find_strays", lambda _jobs, _run: [])),
     "a look after the submission": Guard("11", _patched(Launcher, "_why_useless", lambda _self, _gang: None)),
@@ -97,8 +119,8 @@ GUARDS = {
     ),
     "a submission is claimed": Guard("one job", _patched(RunTable, "claim_submission", lambda *_: True)),
     "slots": Guard("slots", _patched(Allowances, "take_slot", lambda _self, _gang: True)),
-    "the sweep of slots": Guard("slots", _patched(looking.Look, "_free_slots", lambda _self, _seen: None)),
-    "hours are reserved": Guard("hours", _patched(Allowances, "reserve_hours", lambda _self, _gang: True)),
+    "the sweep of slots": Guard("slots", _patched(Handout, "take_back", lambda *_: None)),
+    "hours are reserved": Guard("hours", _patched(Allowances, "reserve_hours", lambda _self, _gang, _now: True)),
     "unused hours are given back": Guard(
         "hours", _patched(Allowances, "settle_hours", lambda _self, _gang, _used: None)
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spotline.runs import Market
+from tests.unit.protocol.steps import MARKETS
 from tests.unit.protocol.world import file_of
 
 if TYPE_CHECKING:
@@ -53,6 +54,14 @@ def assert_nothing_missed(world: World) -> None:
     run = {one.version_id for one in world.steps.executions.values()}
     newest = {file_of(version["VersionId"]): version["VersionId"] for version in world.s3.versions}
     assert set(newest.values()) <= run
+
+
+def assert_no_token_lost(world: World) -> None:
+    """Whoever waits behind a token waits for a launcher that was not carried out yet, or for a gang whose record is open."""
+    answerable = {task.task_token for task in world.launches} | {gang.task_token for gang in world.table.open_gangs()}
+    for execution in world.steps.executions.values():
+        if execution.status == "RUNNING" and execution.state in MARKETS:
+            assert execution.waits_for in answerable, f"{execution.name} waits behind a token that nobody knows"
 
 
 def assert_within_allowances(world: World) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import launch_gang
-from spotline.runs import Market
+from spotline.runs import Market, Priority
 from tests.unit.protocol.calls import (
     ExecutionAlreadyExists,
     ExecutionDoesNotExist,
@@ -36,6 +36,8 @@ PREPROCESS, POSTPROCESS, DONE, SUPERSEDED = "Preprocess", "Postprocess", "Done",
 SPOT, SPOT_ONLY, ON_DEMAND = "Analyse on Spot", "Analyse on Spot only", "Analyse on On-Demand"
 GANG_OF = {"spot-first": SPOT, "spot-only": SPOT_ONLY, "on-demand": ON_DEMAND}
 MARKETS = {SPOT: Market.SPOT, SPOT_ONLY: Market.SPOT, ON_DEMAND: Market.ON_DEMAND}
+CAUGHT_UP = timedelta(minutes=1)
+"""What DescribeExecution lags behind by at most: a choice of this model, AWS states none."""
 STAGES = {PREPROCESS: "preprocess", POSTPROCESS: "postprocess"}
 
 
@@ -45,6 +47,7 @@ class Execution:
 
     name: str
     input: dict[str, Any]
+    started_at: datetime
     status: str = "RUNNING"
     state: str = PREPROCESS
     waits_for: str = ""
@@ -52,7 +55,9 @@ class Execution:
     cause: str = ""
     redrives: int = 0
     redriven_at: datetime | None = None
+    stopped_at: datetime | None = None
     retried: dict[int, int] = field(default_factory=dict)
+    descriptions: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
 
     @property
     def arn(self) -> str:
@@ -61,6 +66,23 @@ class Execution:
     @property
     def version_id(self) -> str:
         return str(self.input["source"]["version_id"])
+
+    def describe(self) -> dict[str, Any]:
+        """What DescribeExecution answers once it has caught up with the execution."""
+        described: dict[str, Any] = {"status": self.status, "error": self.error, "cause": self.cause}
+        described |= {"input": json.dumps(self.input), "redriveCount": self.redrives, "startDate": self.started_at}
+        times = {"redriveDate": self.redriven_at, "stopDate": self.stopped_at}
+        return described | {name: time for name, time in times.items() if time is not None}
+
+    def keep_description(self, now: datetime) -> None:
+        """Remember how the execution is described from now on, for descriptions that lag behind."""
+        self.descriptions.append((now, self.describe()))
+
+    def describe_late(self, lag: int, now: datetime) -> dict[str, Any] | None:
+        """The description that is `lag` changes old, though no older than `CAUGHT_UP`; None when there was none yet."""
+        settled = sum(changed < now - CAUGHT_UP for changed, _ in self.descriptions)
+        at = max(len(self.descriptions) - lag, settled) - 1
+        return self.descriptions[at][1] if at >= 0 else None
 
 
 @dataclass(frozen=True)
@@ -74,11 +96,15 @@ class Ending:
 
 @dataclass
 class FakeSteps:
-    """Step Functions' API over the executions; what follows from an answer happens at once."""
+    """Step Functions' API over the executions; what follows from an answer happens at once.
+
+    Descriptions are eventually consistent: they are `lag` changes old.
+    """
 
     line: Line
     pipeline: Pipeline
     executions: dict[str, Execution] = field(default_factory=dict)
+    lag: int = 0
     exceptions: Any = field(
         default_factory=lambda: SimpleNamespace(
             ExecutionAlreadyExists=ExecutionAlreadyExists,
@@ -93,7 +119,8 @@ class FakeSteps:
     def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, Any]:  # noqa: A002  the API's name
         known = self.executions.get(name)
         if known is None:
-            self.executions[name] = Execution(name, json.loads(input))
+            self.executions[name] = Execution(name, json.loads(input), self.pipeline.clock.now)
+            self.executions[name].keep_description(self.pipeline.clock.now)
             self.pipeline.begin(self.executions[name])
         elif known.status != "RUNNING" or known.input != json.loads(input):
             raise ExecutionAlreadyExists
@@ -102,11 +129,20 @@ class FakeSteps:
     @call
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:
         found = self.executions.get(executionArn.rsplit(":", 1)[1])
-        if found is None:
+        described = found and found.describe_late(self.lag, self.pipeline.clock.now)
+        if not described:
             raise ExecutionDoesNotExist
-        described = {"status": found.status, "input": json.dumps(found.input), "error": found.error}
-        described["cause"] = found.cause
-        return described | ({"redriveDate": found.redriven_at} if found.redriven_at else {})
+        return described
+
+    def get_paginator(self, name: str) -> Any:
+        assert name == "list_executions"
+        return SimpleNamespace(paginate=self._list)
+
+    @call
+    def _list(self, *, stateMachineArn: str, statusFilter: str, **more: Any) -> list[dict[str, Any]]:
+        """It lags as DescribeExecution does."""
+        found = ((one.name, one.describe_late(self.lag, self.pipeline.clock.now)) for one in self.executions.values())
+        return [{"executions": [{"name": name, **one} for name, one in found if one and one["status"] == statusFilter]}]
 
     @call
     def send_task_success(self, *, taskToken: str, output: str) -> None:
@@ -131,6 +167,9 @@ class Pipeline:
         self.steps = FakeSteps(line, self)
         self.launches: list[launch_gang.Task] = []  # calls of launch_gang that were not carried out yet
         self.endings: list[Ending] = []
+        self.says_redrives = (
+            True  # a definition from before it did so is still run by the executions that were started with it
+        )
         self._tokens = 0
 
     def begin(self, execution: Execution) -> None:
@@ -168,9 +207,10 @@ class Pipeline:
         self.fail(execution, "States.Timeout")
 
     def redrive(self, execution: Execution) -> None:
-        execution.status, execution.redriven_at = "RUNNING", self.clock.now
+        execution.status, execution.redriven_at, execution.stopped_at = "RUNNING", self.clock.now, None
         execution.redrives += 1
         execution.error = execution.cause = ""
+        execution.keep_description(self.clock.now)
         self._enter(execution, execution.state)
 
     def tell_steps(self) -> None:
@@ -198,17 +238,29 @@ class Pipeline:
         else:
             self._tokens += 1
             execution.waits_for = f"token-{self._tokens}"
-            task = launch_gang.Task(execution.name, execution.arn, execution.waits_for, MARKETS[state])
+            priority = Priority(execution.input.get("priority", Priority.DAILY))
+            redrives = execution.redrives if self.says_redrives else None
+            task = launch_gang.Task(
+                execution.name,
+                execution.arn,
+                execution.waits_for,
+                MARKETS[state],
+                priority,
+                redrives,
+                falls_back=state == SPOT,
+            )
             self.launches.append(task)
 
     def _finish(self, execution: Execution, status: str) -> None:
-        execution.status, execution.waits_for = status, ""
+        execution.status, execution.waits_for, execution.stopped_at = status, "", self.clock.now
+        execution.keep_description(self.clock.now)
         if execution.state != SUPERSEDED:
             self.endings.append(Ending(execution.name, status, execution.redrives))
 
     def _submit_sync(self, execution: Execution, stage: str) -> str:
         """Step Functions' own call: it burns no fuse of ours, and nobody else has a turn meanwhile."""
         tags = {"run-id": execution.name, "stage": stage, "execution-arn": execution.arn}
+        tags |= {"redrives": str(execution.redrives)} if self.says_redrives else {}
         return self.batch.submitted(
             jobName=f"{execution.name}-{stage}",
             jobQueue="main",

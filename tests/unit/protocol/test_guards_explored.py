@@ -14,6 +14,7 @@ ONLY_SCRIPTED = frozenset(
     {
         "a look after the submission",  # the next look mends what this one spares: no invariant rests on it alone
         "a job is found by its name",
+        "records are read before the execution",  # a token is answered all the same: what it spares is an attempt
         "a submission is claimed",
         "hours are reserved",  # the sum in the table stays right: what breaks is the bill
         "the sweep of slots",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
-from spotline import gangs
+from spotline.runs import Market
 from tests.unit.protocol.calls import Crashed
 from tests.unit.protocol.scenes import at_the_gang, gang_jobs, guards, launch_all
 from tests.unit.protocol.steps import ON_DEMAND
 from tests.unit.protocol.world import World
+
+if TYPE_CHECKING:
+    from spotline import gangs
 
 NO_ROOM = "Canceled by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
 
@@ -22,14 +26,15 @@ def a_look_dies_right_after_it_submitted() -> None:
     assert len(gang_jobs(world)) == 1, "the second waits for a slot"
     world.start_job(gang_jobs(world)[0]["jobId"])
     world.finish_job(gang_jobs(world)[0]["jobId"])
-    for calls in range(
-        100
-    ):  # each look comes one call further than the one before, until one dies right after SubmitJob
-        world.clock.advance(gangs.SUBMITTING)
-        world.fuse.calls = calls
-        world.look_again()
-        if len(gang_jobs(world)) == 2:
-            break
+    record = world.table.record_job
+
+    def dies(gang: gangs.Gang, job_id: str) -> bool:
+        raise Crashed
+
+    world.table.record_job = dies  # type: ignore[method-assign]
+    world.look_again()
+    world.table.record_job = record  # type: ignore[method-assign]
+    assert len(gang_jobs(world)) == 2
     assert [gang.job_id for gang in world.table.open_gangs()] == [None]
     world.clock.advance(timedelta(hours=1))
     world.look_again()
@@ -88,6 +93,7 @@ def a_launcher_dies_with_the_slot_of_a_gang_that_was_ended_meanwhile() -> None:
     # Then the market is not closed for ever
     world.heal()
     assert world.settled()
+    assert world.allowances.slot_holders(Market.SPOT) == set()
 
 
 def test_a_slot_without_a_gang_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,12 +18,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from spotline.runs import MarketChoice
+from spotline.runs import MarketChoice, Priority
 from tests.unit.protocol.calls import Crashed, Fuse, InternalServerError
 from tests.unit.protocol.invariants import (
     assert_everything_told,
     assert_fenced,
     assert_metrics_go_forward,
+    assert_no_token_lost,
     assert_nothing_missed,
     assert_told_once,
     assert_within_allowances,
@@ -48,8 +49,14 @@ FUSES = st.one_of(
     st.builds(Fuse, st.integers(0, 25), st.sampled_from([Crashed, InternalServerError])),
 )
 PICK = st.integers(0, 7)
-AT_ONCE = ("launch", "look at a run", "look", "land", "sweep", "notify", "lead", "publish", "write metrics")
-"""What may run at the same time, one AWS call of the one between two of the other."""
+AT_ONCE = (
+    "launch", "look at a run", "look", "land", "sweep", "notify", "lead", "publish", "write metrics",
+    "stop", "redrive", "redrive and launch", "stop, redrive and launch",
+)  # fmt: skip
+"""What may run at the same time, one AWS call of the one between two of the other. Each chooses what it is about when it begins."""
+JOBS_ACT = ("lead", "publish", "write metrics")
+LAGS = st.sampled_from([0, 0, 0, 1, 2])
+"""How many changes old the descriptions of executions are."""
 
 
 def picked(among: Iterable[str], pick: int) -> str:
@@ -85,7 +92,8 @@ class Histories(RuleBasedStateMachine):
                 self.world.clock.advance(timedelta(minutes=1))
                 self.world.redrive(execution)
 
-    def _with(self, fuse: Fuse | None) -> None:
+    def _with(self, fuse: Fuse | None, lag: int = 0) -> None:
+        self.world.steps.lag = lag
         if fuse is not None:
             self.answers_lost |= fuse.ending is not Crashed
             self.world.fuse.calls, self.world.fuse.ending = fuse.calls, fuse.ending
@@ -104,10 +112,18 @@ class Histories(RuleBasedStateMachine):
     def a_file_lands_and_its_event_is_lost(self, version: str) -> None:
         self.world.put(version)
 
-    @rule(version=st.sampled_from(VERSIONS), market=st.sampled_from(MarketChoice), keep=st.booleans(), fuse=FUSES)
-    def a_person_asks_for_a_run(self, version: str, market: MarketChoice, keep: bool, fuse: Fuse | None) -> None:
+    @rule(
+        version=st.sampled_from(VERSIONS),
+        market=st.sampled_from(MarketChoice),
+        priority=st.sampled_from(Priority),
+        keep=st.booleans(),
+        fuse=FUSES,
+    )
+    def a_person_asks_for_a_run(
+        self, version: str, market: MarketChoice, priority: Priority, keep: bool, fuse: Fuse | None
+    ) -> None:
         self._with(fuse)
-        self.world.ask_for(version, market, keep=keep)
+        self.world.ask_for(version, market, priority, keep=keep)
 
     @rule(fuse=FUSES)
     def the_schedule_says_sweep(self, fuse: Fuse | None) -> None:
@@ -123,52 +139,57 @@ class Histories(RuleBasedStateMachine):
         self.world.notify(self.world.endings[pick % len(self.world.endings)], mood)
 
     @precondition(lambda self: self.world.steps.executions)
-    @rule(pick=PICK, fuse=FUSES)
-    def an_event_says_look_at_a_run(self, pick: int, fuse: Fuse | None) -> None:
+    @rule(pick=PICK, fuse=FUSES, lag=LAGS)
+    def an_event_says_look_at_a_run(self, pick: int, fuse: Fuse | None, lag: int) -> None:
         names = sorted(self.world.steps.executions)
-        self._with(fuse)
+        self._with(fuse, lag)
         self.world.look_again(names[pick % len(names)])
 
-    @rule(fuse=FUSES)
-    def the_schedule_says_look(self, fuse: Fuse | None) -> None:
-        self._with(fuse)
+    @rule(fuse=FUSES, lag=LAGS)
+    def the_schedule_says_look(self, fuse: Fuse | None, lag: int) -> None:
+        self._with(fuse, lag)
         self.world.look_again()
-        if fuse is None:
+        if fuse is None and not lag:
             assert self.world.orphans() == []  # invariant 11
 
     @precondition(lambda self: self.world.launches)
-    @rule(pick=PICK, fuse=FUSES)
-    def launch_gang_runs(self, pick: int, fuse: Fuse | None) -> None:
-        self._with(fuse)
+    @rule(pick=PICK, fuse=FUSES, lag=LAGS)
+    def launch_gang_runs(self, pick: int, fuse: Fuse | None, lag: int) -> None:
+        self._with(fuse, lag)
         self.world.launch(self.world.launches[pick % len(self.world.launches)])
 
     # ---- several at once
 
     @rule(
-        several=st.lists(st.tuples(st.sampled_from(AT_ONCE), PICK, FUSES), min_size=2, max_size=3),
+        several=st.lists(st.tuples(st.sampled_from(AT_ONCE), PICK, FUSES, LAGS), min_size=2, max_size=3),
         order=st.lists(st.integers(0, 5), max_size=60),
     )
-    def functions_run_at_once(self, several: list[tuple[str, int, Fuse | None]], order: list[int]) -> None:
-        functions = [self._prepared(*one) for one in several]
-        self.world.turns.run([one for one in functions if one is not None], order)
+    def functions_run_at_once(self, several: list[tuple[str, int, Fuse | None, int]], order: list[int]) -> None:
+        self.world.turns.run([partial(self._begin, *one) for one in several], order)
 
-    def _prepared(self, what: str, pick: int, fuse: Fuse | None) -> Callable[[], object] | None:
-        """A function, or what a job does, that is about to run; None when there is nothing that it could be about."""
+    def _begin(self, what: str, pick: int, fuse: Fuse | None, lag: int) -> None:
+        function = self._prepared(what, pick)
+        if function is not None:
+            self._with(None if what in JOBS_ACT else fuse, lag)
+            function()
+
+    def _prepared(self, what: str, pick: int) -> Callable[[], object] | None:
+        """A function, or what a job does or a person; None when there is nothing that it could be about."""
         world = self.world
         match what:
             case "launch" if world.launches:
-                return self._fused(fuse, partial(world.launch, world.launches.pop(pick % len(world.launches))))
+                return partial(world.launch, world.launches.pop(pick % len(world.launches)))
             case "look at a run" if world.steps.executions:
-                return self._fused(fuse, partial(world.look_again, picked(world.steps.executions, pick)))
+                return partial(world.look_again, picked(world.steps.executions, pick))
             case "look":
-                return self._fused(fuse, world.look_again)
+                return world.look_again
             case "land":
-                return self._fused(fuse, partial(world.land, picked(VERSIONS, pick)))
+                return partial(world.land, picked(VERSIONS, pick))
             case "sweep":
-                return self._fused(fuse, world.sweep)
+                return world.sweep
             case "notify" if world.endings:
                 ending = world.endings[pick % len(world.endings)]
-                return self._fused(fuse, partial(world.notify, ending, Mood(picked(Mood, pick))))
+                return partial(world.notify, ending, Mood(picked(Mood, pick)))
             case "lead" if runnable := [
                 job["jobId"] for job in world.batch.unfinished() if job["status"] == "RUNNABLE"
             ]:
@@ -177,14 +198,16 @@ class Histories(RuleBasedStateMachine):
                 return partial(world.publish, picked(world.leases, pick))
             case "write metrics" if world.steps.executions:
                 return partial(world.write_metrics, picked(world.steps.executions, pick))
-        return None
+        return partial(self._operate, what.removesuffix(" and launch").split(", "), "launch" in what, pick)
 
-    def _fused(self, fuse: Fuse | None, function: Callable[[], object]) -> Callable[[], object]:
-        def fused() -> None:
-            self._with(fuse)
-            function()
-
-        return fused
+    def _operate(self, acts: list[str], launch: bool, pick: int) -> None:
+        """What a person does to an execution, and the launcher that follows on it."""
+        if "stop" in acts and (running := self._executions("RUNNING")):
+            self.world.stop(running[pick % len(running)])
+        if "redrive" in acts and (ended := self._executions("FAILED", "ABORTED")):
+            self.world.redrive(ended[pick % len(ended)])
+        if launch and self.world.launches:
+            self.world.launch(self.world.launches.pop())
 
     # ---- jobs
 
@@ -270,6 +293,10 @@ class Histories(RuleBasedStateMachine):
         assert_fenced(self.world)
 
     @invariant()
+    def no_token_is_lost(self) -> None:
+        assert_no_token_lost(self.world)
+
+    @invariant()
     def a_gang_has_one_job(self) -> None:
         names = [job["jobName"] for job in self.world.batch.jobs.values() if "members" in job]
         assert self.answers_lost or len(names) == len(set(names))
@@ -281,6 +308,7 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "world"):
             return
+        self.world.steps.lag = 0
         self.world.heal()
         assert self.world.settled(), stuck(
             self.world

@@ -29,6 +29,7 @@ from spotline.layout import MANIFEST, POINTER, analysis_prefix, preprocess_prefi
 from spotline.manifests import AnalysisManifest, digest
 from spotline.objects import S3Objects
 from spotline.run_table import RunTable
+from spotline.runs import Priority
 from spotline.starting import run_of, start_run
 from sweeping import work
 from sweeping.listing import EVERYTHING, newest_versions
@@ -95,6 +96,8 @@ class World(Pipeline):
             backfill_postprocess_queue="backfill",
             spot_max_wait_seconds=900,
             on_demand_max_wait_seconds=3600,
+            slot_max_wait_seconds=7 * 86400,
+            spot_slot_max_wait_seconds=7200,
         )
         self.table = RunTable("runs", self.clients.dynamodb)
         self.results = ResultTable("runs", self.clients.dynamodb)
@@ -119,10 +122,12 @@ class World(Pipeline):
         run = self.run_of(version)
         self.attempt(lambda: start_run(self.clients.steps, MACHINE, run))
 
-    def ask_for(self, version: str, market: MarketChoice, *, keep: bool = False) -> None:
-        """A person starts the run of a version with a market, before its event does."""
+    def ask_for(
+        self, version: str, market: MarketChoice, priority: Priority = Priority.DAILY, *, keep: bool = False
+    ) -> None:
+        """A person starts the run of a version with a market and a priority, before its event does."""
         self.put(version)
-        run = replace(self.run_of(version), market=market, keep=keep)
+        run = replace(self.run_of(version), market=market, priority=priority, keep=keep)
         self.attempt(lambda: start_run(self.clients.steps, MACHINE, run))
 
     @staticmethod
