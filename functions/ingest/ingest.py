@@ -20,7 +20,7 @@ from spotline.documents import DocumentError, build, show
 from spotline.layout import is_ours
 from spotline.metrics import NAMESPACE
 from spotline.runs import Source
-from spotline.starting import Refused, ask_to_tell, run_of, start_run
+from spotline.starting import SHARES_CONFIG, Refused, Shares, ask_to_tell, run_of, start_run
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -66,7 +66,7 @@ def answer_landing(event: dict[str, Any], known: Settings) -> dict[str, str]:
         logger.info("ignored: not under data/", key=source.key)
         return {"outcome": "ignored"}
     try:
-        run = run_of(source, known.max_object_bytes)
+        run = run_of(source, known.max_object_bytes, Shares(boto3.client("s3", config=SHARES_CONFIG), source.bucket))
     except Refused as refusal:
         logger.warning("refused", key=source.key, reason=str(refusal))
         ask_to_tell(

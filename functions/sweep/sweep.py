@@ -19,7 +19,7 @@ from botocore.config import Config
 
 from spotline import settings
 from spotline.isolation import isolate
-from spotline.starting import ask_to_tell
+from spotline.starting import SHARES_CONFIG, Shares, ask_to_tell
 from sweeping.attempts import History
 from sweeping.endings import bad_endings
 from sweeping.lateness import late_days
@@ -130,7 +130,12 @@ def repeat_bad_endings(known: Settings, failed: list[str]) -> None:
 def start_runs(request: Sweep | Backfill, known: Settings, tally: Tally, context: LambdaContext) -> None:
     """Go through what the request is about, and start what it asks for, until that is done or the time is up."""
     s3: S3Client = boto3.client("s3", config=CONFIG)
-    starter = Starter(boto3.client("stepfunctions", config=CONFIG), known.state_machine_arn, known.max_object_bytes)
+    starter = Starter(
+        boto3.client("stepfunctions", config=CONFIG),
+        known.state_machine_arn,
+        known.max_object_bytes,
+        Shares(boto3.client("s3", config=SHARES_CONFIG), known.ingest_bucket),
+    )
     if isinstance(request, Sweep):
         where = EVERYTHING
         act = find_missed(starter, datetime.now(UTC) - timedelta(days=known.look_back_days), tally)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
     from spotline.runs import Run
+    from spotline.starting import Shares
     from sweeping.attempts import History
     from sweeping.listing import Landed
     from sweeping.requests import Backfill
@@ -69,10 +70,11 @@ class Starter:
     steps: SFNClient
     state_machine_arn: str
     max_object_bytes: int
+    shares: Shares | None = None
 
     def run(self, landed: Landed) -> Run:
         """The run of an object version, or `Refused`."""
-        return run_of(landed.source, self.max_object_bytes)
+        return run_of(landed.source, self.max_object_bytes, self.shares)
 
     def start(self, run: Run) -> bool:
         """Start it; False when somebody else has."""

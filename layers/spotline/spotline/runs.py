@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -45,7 +46,8 @@ class Source:
 class Run:
     """What an execution is started with. Two starts of the same object version give the same run, byte for byte.
 
-    `request` names the forced backfill that asked for the run; it is empty for every other one.
+    `request` names the forced backfill that asked for the run; it is empty for every other one. `share` is whose share of the queues
+    the run's jobs count for: the team's that the dataset's contract names, or else the dataset's own.
     """
 
     run_id: str
@@ -56,15 +58,15 @@ class Run:
     keep: bool = False
     priority: Priority = Priority.DAILY
     request: str = ""
+    share: str = ""
 
-    @property
-    def share(self) -> str:
-        """Whose share of the queues its jobs count for: the dataset's."""
-        return share_identifier(self.dataset)
+    def __post_init__(self) -> None:
+        """A run that names no share takes its dataset's."""
+        object.__setattr__(self, "share", self.share or share_identifier(self.dataset))
 
     def to_input(self) -> str:
         """The execution's input: deterministic, so that starting twice under one name is the same start."""
-        return json.dumps({**asdict(self), "share": self.share}, sort_keys=True, separators=(",", ":"))
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_input(cls, document: str) -> "Run":
@@ -75,20 +77,31 @@ class Run:
         DocumentError
             When it is none that `to_input` could have written: people start executions as well.
         """
-        fields = parse_object(document, _INPUT)
-        fields.pop("share", None)  # it follows from the dataset
-        run = build(cls, fields, _INPUT)
+        run = build(cls, parse_object(document, _INPUT), _INPUT)
         if not is_dataset(run.dataset):
             raise DocumentError(_INPUT, f"{show(run.dataset)} is no dataset: it {DATASET_RULE}", "dataset")
         if not is_day(run.day):
             raise DocumentError(_INPUT, f"{show(run.day)} is not a day, which is written YYYYMMDD", "day")
+        if not is_share(run.share):
+            raise DocumentError(_INPUT, f"{show(run.share)} is no share: it {SHARE_RULE}", "share")
         if not (run.run_id and run.source.bucket and run.source.key and run.source.version_id):
             raise DocumentError(_INPUT, "names no run, or no version of an object: one of these is empty")
         return run
 
 
+SHARE_RULE = "must hold 1 to 255 of A-Z, a-z and 0-9"
+_SHARE = re.compile(r"[A-Za-z0-9]{1,255}")
 _INPUT = "the execution's input"
 _IN_SHARES = str.maketrans({"-": "D", "_": "U"})
+
+
+def is_share(text: str) -> bool:
+    """Whether a share may be called so: see `SHARE_RULE`.
+
+    Batch takes 255 alphanumeric characters and lets an asterisk follow them (SubmitJob, Batch API reference). In a scheduling policy the
+    asterisk makes an entry that stands for all shares with that beginning, so that no share of ours has one.
+    """
+    return _SHARE.fullmatch(text) is not None
 
 
 def share_identifier(dataset: str) -> str:

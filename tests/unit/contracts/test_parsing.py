@@ -62,6 +62,11 @@ def test_the_clean_rows_as_csv_are_asked_for() -> None:
         Contract.from_json(contract(spotline={"cleanedCsv": "yes"}))
 
 
+def test_a_contract_names_its_teams_share_or_none() -> None:
+    assert Contract.from_json(contract(spotline={"share": "Risk1"})).share == "Risk1"
+    assert Contract.from_json(contract()).share is None
+
+
 def test_features_left_out_are_all_columns_but_the_target_and_the_primary_key() -> None:
     fields = [
         {"name": "id", "type": "integer"},
@@ -97,6 +102,11 @@ WRONG: list[tuple[bytes, str]] = [
     (contract(fields=[{}]), "fields[0].name: missing"),
     (contract(fields=[{"name": "a"}, {"name": "a"}]), "fields[1] 'a': a field of this name stands above"),
     (contract(field=1), "field: unknown property"),
+    (contract(spotline={"share": "risk-team"}), "spotline.share: "),
+    (contract(spotline={"share": "risk*"}), "spotline.share: "),
+    (contract(spotline={"share": ""}), "spotline.share: "),
+    (contract(spotline={"share": "x" * 256}), "must hold 1 to 255 of A-Z, a-z and 0-9, or leave it out"),
+    (contract(spotline={"share": 7}), "spotline.share: expected a string"),
     (contract(foreignKeys=[]), "foreignKeys: not supported"),
     (contract(missingValues="NA"), "missingValues: expected a list"),
     (contract(missingValues=["x", "x"]), "'x' is listed twice"),

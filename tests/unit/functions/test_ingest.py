@@ -60,7 +60,11 @@ def edge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Edge]:
 
 def created(key: str, version: str = "v1", size: int = 9) -> dict[str, Any]:
     landed = {"key": key, "size": size, "etag": "d41d8cd9", "version-id": version, "sequencer": "00"}
-    return {"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": {"name": "in"}, "object": landed}}
+    return {
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "detail": {"bucket": {"name": "ingest"}, "object": landed},
+    }
 
 
 def landing(event: dict[str, Any]) -> dict[str, str]:
@@ -136,6 +140,30 @@ def test_what_is_ours_and_wrong_is_told(edge: Edge, event: dict[str, Any], reaso
     assert message["kind"] == "rejected-file"
     assert reason in message["reason"]
     assert edge.executions() == []
+
+
+def test_a_run_takes_the_share_that_its_datasets_contract_names(edge: Edge) -> None:
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="ingest")
+    s3.put_object(Bucket="ingest", Key="contracts/flights.json", Body=json.dumps({"spotline": {"share": "risk"}}))
+    assert [share_of(edge, dataset) for dataset in ("flights", "trains")] == ["risk", "trains"]
+
+
+def test_a_contract_that_changes_between_two_deliveries_of_an_event_starts_nothing_twice(edge: Edge) -> None:
+    event = created("data/flights/20130209/flights.csv")
+    assert landing(event)["outcome"] == "started"
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="ingest")
+    s3.put_object(Bucket="ingest", Key="contracts/flights.json", Body=json.dumps({"spotline": {"share": "risk"}}))
+    assert landing(event)["outcome"] == "already started"
+    assert len(edge.executions()) == 1
+
+
+def share_of(edge: Edge, dataset: str) -> str:
+    run = landing(created(f"data/{dataset}/20130209/file.csv"))["run_id"]
+    execution = edge.machine.replace(":stateMachine:", ":execution:") + f":{run}"
+    share: str = json.loads(edge.steps.describe_execution(executionArn=execution)["input"])["share"]
+    return share
 
 
 @pytest.mark.filterwarnings("error::UserWarning")

@@ -26,6 +26,17 @@ def test_what_landed_without_a_run_gets_the_one_that_ingest_would_have_started(a
     assert told["source"]["size"] == 9
 
 
+def test_a_sweep_and_a_backfill_take_the_share_that_the_contract_names(account: Account) -> None:
+    account.s3.put_object(
+        Bucket="ingest", Key="contracts/flights.json", Body=json.dumps({"spotline": {"share": "risk"}})
+    )
+    swept = account.land("data/flights/20130209/flights.csv")
+    assert account.sweep()["started"] == [swept]
+    account.land("data/flights/20130210/flights.csv")
+    [filled] = account.sweep(BACKFILL)["started"]
+    assert {account.input_of(run)["share"] for run in (swept, filled)} == {"risk"}
+
+
 def test_a_version_that_was_replaced_or_deleted_gets_none(account: Account) -> None:
     account.land("data/flights/20130209/flights.csv")
     newer = account.land("data/flights/20130209/flights.csv")

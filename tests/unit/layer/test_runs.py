@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
+from spotline.documents import DocumentError
 from spotline.layout import DataKey, parse_data_key
 from spotline.runs import MarketChoice, Run, Source, execution_arn, gang_job_name, run_id
 
@@ -40,6 +42,21 @@ def test_the_longest_run_id_is_a_legal_name_of_an_execution_and_of_its_jobs() ->
 def test_an_input_survives_the_way_through_step_functions() -> None:
     run = Run("r", "flights", "20130209", SOURCE, market=MarketChoice.SPOT_ONLY, keep=True)
     assert Run.from_input(run.to_input()) == run
+    team = Run("r", "flights", "20130209", SOURCE, share="risk")
+    assert Run.from_input(team.to_input()) == team
+
+
+def test_a_run_takes_its_datasets_share_unless_it_names_one() -> None:
+    assert Run("r", "flights", "20130209", SOURCE).share == "flights"
+    assert Run("r", "flights-eu_2", "20130209", SOURCE).share == "flightsDeuU2"
+    assert Run("r", "flights", "20130209", SOURCE, share="risk").share == "risk"
+
+
+@pytest.mark.parametrize("share", ["risk-team", "risk*", "x" * 256, "é"])
+def test_an_input_whose_share_batch_would_refuse_is_none_of_ours(share: str) -> None:
+    document = json.loads(Run("r", "flights", "20130209", SOURCE).to_input()) | {"share": share}
+    with pytest.raises(DocumentError, match="share"):
+        Run.from_input(json.dumps(document))
 
 
 def test_an_execution_is_known_before_it_is_started() -> None:

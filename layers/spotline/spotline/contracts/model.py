@@ -137,6 +137,7 @@ class Contract:
     """What a clean row is, how many bad ones are borne, and what to analyse (None: cleaning, metrics and report only).
 
     `delivery` is None for a dataset whose files nobody waits for. `cleaned_csv` asks for the clean rows as CSV besides.
+    `share` is the team's share of the queues that the dataset's jobs count for; None takes the dataset's own.
     """
 
     fields: tuple[Field, ...]
@@ -147,6 +148,7 @@ class Contract:
     trim: bool = False
     delivery: Delivery | None = None
     cleaned_csv: bool = False
+    share: str | None = None
 
     @classmethod
     def from_json(cls, body: bytes) -> Contract:

@@ -12,6 +12,7 @@ from spotline.contracts.errors import ContractError
 from spotline.contracts.field_parsing import Defaults, read_field
 from spotline.contracts.model import MAX_ROUNDS, Analysis, Contract, Dialect, Field, FieldType, Tolerance
 from spotline.documents import show
+from spotline.runs import SHARE_RULE, is_share
 
 MOST_FIELDS = 10_000
 
@@ -55,9 +56,19 @@ def read_contract(body: bytes) -> Contract:
     analysis = _analysis(spotline.object("analysis"), fields, primary_key)
     delivery = read_delivery(spotline.object("delivery"))
     cleaned_csv = spotline.flag("cleanedCsv", default=False)
+    share = _share(spotline)
     spotline.done()
     properties.done(ignored=_DESCRIPTIVE, unsupported=_UNSUPPORTED_SCHEMA)
-    return Contract(fields, primary_key, dialect, tolerance, analysis, trim, delivery, cleaned_csv)
+    return Contract(fields, primary_key, dialect, tolerance, analysis, trim, delivery, cleaned_csv, share)
+
+
+def _share(spotline: Properties) -> str | None:
+    share = spotline.text("share")
+    if share is not None and not is_share(share):
+        raise ContractError(
+            spotline.path("share"), f"{show(share)} {SHARE_RULE}, or leave it out for the dataset's own"
+        )
+    return share
 
 
 def _fields(value: Any, defaults: Defaults) -> tuple[Field, ...]:
