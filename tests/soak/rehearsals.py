@@ -83,6 +83,7 @@ class Company(Deployed):
         return {
             "execution": described["status"],
             "error": described.get("error", ""),
+            "share": json.loads(described["input"])["share"] if "input" in described else "",
             "tries that failed": self.failed_tries(run),
             "recorded as": record.get("Item", {}).get("status", {}).get("S", ""),
             "day's metrics": len(kept["Items"]),

@@ -54,7 +54,11 @@ class Deployed:
 
     def agree(self, dataset: str, *, rounds: int | None, tolerance: float = 0.5) -> None:
         """Put the contract of a dataset; without rounds there is nothing to analyse."""
-        spotline: dict[str, Json] = {"trim": True, "tolerance": {"maxRejectedShare": tolerance, "minRows": 1}}
+        spotline: dict[str, Json] = {
+            "trim": True,
+            "tolerance": {"maxRejectedShare": tolerance, "minRows": 1},
+            "share": "rehearsals",
+        }
         if rounds is not None:
             spotline["analysis"] = {**CONTRACT["spotline"]["analysis"], "rounds": rounds}
         body = json.dumps({**CONTRACT, "spotline": spotline}).encode()
