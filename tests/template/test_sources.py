@@ -51,7 +51,7 @@ def find_file(module: str) -> Path:
     return (ROOT / module.replace(".", "/")).with_suffix(".py")
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if not RULES[rule].__module__.endswith(".access")])
+@pytest.mark.parametrize("rule", RULES)
 def test_a_rule_has_a_source(rule: str) -> None:
     assert SOURCES.get(rule), f"{rule} rests on nothing; name its source with @rests_on"
 

@@ -98,16 +98,22 @@ MISTAKES = {
         FARGATE,  # else postprocess's queue is the same one
     ),
     "a named bucket": Mistake(
-        "only_job_definitions_have_fixed_names",
+        "only_the_stacks_own_names_are_fixed",
         TEMPLATE,
         "  IngestBucket:\n    Type: AWS::S3::Bucket\n    DeletionPolicy: Retain\n    UpdateReplacePolicy: Retain\n    Properties:\n",
         "  IngestBucket:\n    Type: AWS::S3::Bucket\n    Properties:\n      BucketName: files\n",
     ),
     "a schedule named by SAM": Mistake(
-        "only_job_definitions_have_fixed_names", TEMPLATE, "            OmitName: true", "            OmitName: false"
+        "only_the_stacks_own_names_are_fixed", TEMPLATE, "            OmitName: true", "            OmitName: false"
+    ),
+    "a log group that two stacks would share": Mistake(
+        "only_the_stacks_own_names_are_fixed",
+        TEMPLATE,
+        "/aws/vendedlogs/states/${AWS::StackName}",
+        "/aws/vendedlogs/states/pipeline",
     ),
     "a definition without the stack's name": Mistake(
-        "only_job_definitions_have_fixed_names",
+        "only_the_stacks_own_names_are_fixed",
         JOBS,
         "JobDefinitionName: !Sub ${NamePrefix}-preprocess",
         "JobDefinitionName: preprocess",

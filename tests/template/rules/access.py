@@ -8,7 +8,7 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from tests.template import iam_data
+from tests.template import iam_data, schemas
 from tests.template.grants import ACCOUNT, REGION, arn_of, grants_by_role
 from tests.template.rules.jobs import container, submissions
 from tests.template.rules.sources import Choice, Data, Page, Report, rests_on
@@ -42,26 +42,11 @@ _ON_ONE_OF_ITS_TYPES = {"states:DescribeExecution", "states:ListExecutions"}
 
 _EXECUTION_TAG = "aws:ResourceTag/spotline:execution-arn"
 
-# Types whose replacement would clash with itself, or with another stack, if it had a name of its own.
-_NAMES = {
-    "AWS::Batch::ComputeEnvironment": "ComputeEnvironmentName",
-    "AWS::Batch::JobQueue": "JobQueueName",
-    "AWS::Batch::SchedulingPolicy": "Name",
-    "AWS::DynamoDB::Table": "TableName",
-    "AWS::EC2::LaunchTemplate": "LaunchTemplateName",
-    "AWS::EC2::PlacementGroup": "GroupName",
-    "AWS::EC2::SecurityGroup": "GroupName",
-    "AWS::Events::Rule": "Name",
-    "AWS::IAM::InstanceProfile": "InstanceProfileName",
-    "AWS::IAM::Role": "RoleName",
-    "AWS::Lambda::Function": "FunctionName",
-    "AWS::S3::Bucket": "BucketName",
-    "AWS::SNS::Topic": "TopicName",
-    "AWS::SQS::Queue": "QueueName",
-    "AWS::Scheduler::Schedule": "Name",
-    "AWS::SecretsManager::Secret": "Name",
-    "AWS::StepFunctions::StateMachine": "StateMachineName",
-}
+# What has a name on purpose, with the stack's name in it: jobs are submitted by their definition's name, people look for the dashboard, and
+# Step Functions delivers to groups below /aws/vendedlogs without a longer resource policy for each.
+_NAMED_BY_STACK = {"AWS::Batch::JobDefinition", "AWS::CloudWatch::Dashboard", "AWS::Logs::LogGroup"}
+# Names that take nothing: of a service of AWS, and of a layer, of which each stack adds versions of its own.
+_TAKES_NOTHING = {("AWS::EC2::VPCEndpoint", "ServiceName"), ("AWS::Lambda::LayerVersion", "LayerName")}
 
 
 @rests_on(_LEAST_PRIVILEGE)
@@ -288,17 +273,21 @@ def nothing_names_a_partition(system: System) -> Iterator[str]:
         "Name type: you can't perform updates that require this resource to be replaced",
         "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-name.html",
     ),
+    Data("cfn-lint", "the create-only properties of CloudFormation's schemas"),
     Choice("Jobs are submitted by the definition's name, so that a redrive takes the newest revision."),
 )
-def only_job_definitions_have_fixed_names(system: System) -> Iterator[str]:
-    """Theirs begin with the stack's: jobs are submitted by name, and two stacks share an account."""
+def only_the_stacks_own_names_are_fixed(system: System) -> Iterator[str]:
+    """A name that only a replacement can change would clash with what it replaces, and with a second stack."""
     for resource in system.resources:
-        name = _NAMES.get(resource.type)
-        if name in resource.properties:
-            yield f"{resource.path} has the fixed name {resource.properties[name]}"
-    for definition in system.all("AWS::Batch::JobDefinition"):
-        if not definition.properties["JobDefinitionName"].startswith("spotline-"):
-            yield f"{definition.path}: its name must begin with the stack's"
+        for path in schemas.list_create_only(resource.type):
+            name = schemas.find_value(resource.properties, path)
+            refers = "{" in str(name)
+            if name is None or refers or not path.endswith("Name") or (resource.type, path) in _TAKES_NOTHING:
+                continue
+            if resource.type not in _NAMED_BY_STACK:
+                yield f"{resource.path} has the fixed name {name}"
+            elif "spotline" not in re.split(r"[-/]", str(name)):
+                yield f"{resource.path}: its name {name} must contain the stack's"
 
 
 RULES = (
@@ -315,5 +304,5 @@ RULES = (
     nobody_ends_the_jobs_of_others,
     no_log_holds_a_task_token,
     nothing_names_a_partition,
-    only_job_definitions_have_fixed_names,
+    only_the_stacks_own_names_are_fixed,
 )
