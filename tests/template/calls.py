@@ -87,6 +87,13 @@ def _imported_from_the_layer(tree: ast.AST) -> list[Path]:
     return [file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
 
 
+@cache
+def read_managed_policies() -> dict[str, Any]:
+    """AWS's managed policies by name, as moto ships them."""
+    policies: dict[str, Any] = json.loads(aws_managed_policies_data)
+    return policies
+
+
 def services_of_role(system: System, role: Resource) -> set[str]:
     """The service prefixes of every action that a role allows, its managed policies' included."""
     documents: list[dict[str, Any]] = [policy["PolicyDocument"] for policy in role.properties.get("Policies", [])]
@@ -95,9 +102,9 @@ def services_of_role(system: System, role: Resource) -> set[str]:
         for policy in system.all("AWS::IAM::Policy")
         if role.ref in policy.properties.get("Roles", [])
     ]
-    managed = json.loads(aws_managed_policies_data)
     documents += [
-        managed[str(arn).rsplit("/", 1)[-1]]["Document"] for arn in role.properties.get("ManagedPolicyArns", [])
+        read_managed_policies()[str(arn).rsplit("/", 1)[-1]]["Document"]
+        for arn in role.properties.get("ManagedPolicyArns", [])
     ]
     return {
         str(action).split(":", 1)[0]

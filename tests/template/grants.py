@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.template.system import System
 
-ACCOUNT, REGION = "111122223333", "eu-central-1"
+ACCOUNT = "111122223333"
 _REFERENCE = re.compile(r"\{([^}]*)\}")
 _ARNS = {
     "AWS::Batch::JobQueue": "batch:{region}:{account}:job-queue/{name}",
@@ -43,5 +43,5 @@ def arn_of(system: System, text: str) -> str:
     if match is None:
         return _REFERENCE.sub(lambda inner: inner[1].replace(".", "-"), text)
     resource = system.at(match[0])
-    arn = _ARNS[resource.type].format(region=REGION, account=ACCOUNT, name=resource.name)
+    arn = _ARNS[resource.type].format(region=system.region, account=ACCOUNT, name=resource.name)
     return f"arn:aws:{arn}{text[match.end() :]}"

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from tests.template import iam_data, schemas
-from tests.template.grants import ACCOUNT, REGION, arn_of, grants_by_role
+from tests.template.grants import ACCOUNT, arn_of, grants_by_role
 from tests.template.rules.jobs import container, submissions
 from tests.template.rules.sources import Choice, Data, Page, Report, rests_on
 from tests.template.system import System, as_list
@@ -186,8 +186,10 @@ def whoever_submits_may_submit_and_tag(system: System) -> Iterator[str]:
     grants = grants_by_role(system)
     for role, pairs in _submitters(system):
         for definition, queue in pairs:
-            named = f"arn:aws:batch:{REGION}:{ACCOUNT}:job-definition/{definition.properties['JobDefinitionName']}"
-            jobs = f"arn:aws:batch:{REGION}:{ACCOUNT}:job/*"
+            named = (
+                f"arn:aws:batch:{system.region}:{ACCOUNT}:job-definition/{definition.properties['JobDefinitionName']}"
+            )
+            jobs = f"arn:aws:batch:{system.region}:{ACCOUNT}:job/*"
             for action in ("batch:SubmitJob", "batch:TagResource"):
                 allowed = _granted_without_condition(grants[role], action)
                 missing = {jobs, queue, named, f"{named}:*"} - allowed
@@ -221,8 +223,8 @@ def _granted_without_condition(statements: Iterable[Mapping[str, Any]], action: 
 )
 def nobody_ends_the_jobs_of_others(system: System) -> Iterator[str]:
     """TerminateJob takes a condition on the job's tags: a job of ours carries its execution. An array's child has no tags of its own."""
-    children = f"arn:aws:batch:{REGION}:{ACCOUNT}:job/*:*"
-    ours = {"StringLike": {_EXECUTION_TAG: f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{{Pipeline.Name}}:*"}}
+    children = f"arn:aws:batch:{system.region}:{ACCOUNT}:job/*:*"
+    ours = {"StringLike": {_EXECUTION_TAG: f"arn:aws:states:{system.region}:{ACCOUNT}:execution:{{Pipeline.Name}}:*"}}
     for role, statements in grants_by_role(system).items():
         for statement in statements:
             if "batch:TerminateJob" in as_list(statement["Action"]) and statement.get("Condition") != ours:
