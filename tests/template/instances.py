@@ -35,6 +35,8 @@ class InstanceType:
     interfaces: tuple[int, ...]
     store_gb: int
     placement: frozenset[str]
+    burstable: bool
+    usage: frozenset[str]
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any]) -> InstanceType:
@@ -52,6 +54,8 @@ class InstanceType:
             interfaces=tuple(card["MaximumNetworkInterfaces"] for card in cards),
             store_gb=answer.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0),
             placement=frozenset(answer["PlacementGroupInfo"]["SupportedStrategies"]),
+            burstable=answer["BurstablePerformanceSupported"],
+            usage=frozenset(answer["SupportedUsageClasses"]),
         )
 
 

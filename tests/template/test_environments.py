@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.template.rules import RULES
+from tests.template.rules.hosts import tags_replace
 from tests.template.rules.jobs import gangs, resources_of
 from tests.template.system import ROOT, System, load
 
@@ -49,6 +50,16 @@ def test_prod_uses_every_gpu_of_its_instances() -> None:
 def test_a_plain_sam_deploy_is_dev() -> None:
     for section in ("global", "deploy"):
         assert CONFIG["default"][section] == CONFIG["dev"][section]
+
+
+def test_a_deployment_changes_no_stack_tag() -> None:
+    # Given types that CloudFormation replaces when a tag of their stack changes
+    # (aws-cloudformation/cloudformation-coverage-roadmap issue 2270)
+    replaced = {resource.type for resource in deployed("prod").resources if tags_replace(resource.type)}
+    assert {"AWS::Batch::ComputeEnvironment", "AWS::EC2::PlacementGroup"} <= replaced
+    # Then no environment sets tags that a later one could set otherwise
+    for environment in ("default", *ENVIRONMENTS):
+        assert "tags" not in CONFIG[environment]["deploy"]["parameters"]
 
 
 def test_environments_do_not_share_a_stack() -> None:

@@ -9,7 +9,19 @@ import pytest
 from tests.template.instances import INSTANCE_TYPES
 from tests.template.mistakes import MISTAKES
 from tests.template.rules import RULES
-from tests.template.system import DEV, EFA_1, FARGATE, OWN_VPC, PROD, TEMPLATE, TRIAL, System, load, parameters_of
+from tests.template.system import (
+    DEV,
+    EFA_1,
+    FARGATE,
+    OWN_VPC,
+    PROD,
+    RESERVED,
+    TEMPLATE,
+    TRIAL,
+    System,
+    load,
+    parameters_of,
+)
 from twin.deployment.errors import ParameterError, RuleViolated, TemplateError
 
 GANG_TYPES = parameters_of(TEMPLATE)["GangInstanceType"]["AllowedValues"]
@@ -24,6 +36,7 @@ SIZES = [
     )
     for kind in GANG_TYPES
 ]
+GROUP = "arn:aws:resource-groups:eu-central-1:111122223333:group/gangs"
 DEPLOYMENTS = {
     "dev": DEV,
     "prod": PROD,
@@ -34,6 +47,12 @@ DEPLOYMENTS = {
     "public": {**FARGATE, "Egress": "public"},
     "efa-4": {**PROD, "GangInstanceType": "p4d.24xlarge"},
     "efa-1": EFA_1,
+    "capacity-block": RESERVED,
+    "reservations": {
+        "CapacityReservationType": "on-demand",
+        "CapacityReservationGroupArn": GROUP,
+        "BidPercentage": "60",
+    },
 }
 
 
@@ -64,6 +83,27 @@ def test_gangs_of_every_size_fit_their_environments(size: dict[str, str]) -> Non
 
 
 @pytest.mark.parametrize("kind", GANG_TYPES)
+def test_capacity_blocks_are_offered_for_the_types_that_ec2_sells_them_of(kind: str) -> None:
+    parameters = {**RESERVED, "GangInstanceType": kind, "Efa": "off"}
+    if "capacity-block" in INSTANCE_TYPES[kind].usage:
+        assert list(RULES["reserved_capacity_is_for_on_demand_gangs"](load(parameters))) == []
+    else:
+        with pytest.raises(RuleViolated, match="sells no Capacity Blocks"):
+            load(parameters)
+
+
+@pytest.mark.parametrize("kind", GANG_TYPES)
+def test_every_instance_type_deploys_in_every_region_that_offers_it(kind: str) -> None:
+    system = load({"GangInstanceType": kind})
+    for rule in (
+        "every_region_of_the_gang_offers_every_instance_type",
+        "gangs_run_on_the_type_that_their_cost_names",
+        "multi_node_jobs_stand_close",
+    ):
+        assert list(RULES[rule](system)) == []
+
+
+@pytest.mark.parametrize("kind", GANG_TYPES)
 @pytest.mark.parametrize("efa", ["off", "on"])
 def test_every_instance_type_has_room_for_the_interfaces_of_a_gang(kind: str, efa: str) -> None:
     if efa == "on" and not INSTANCE_TYPES[kind].efa_interfaces:
@@ -87,6 +127,15 @@ def test_every_instance_type_has_room_for_the_interfaces_of_a_gang(kind: str, ef
             "several network interfaces",
         ),
         ({"Zones": "eu-central-1a"}, ParameterError, "Zones"),
+        ({"CapacityReservationType": "on-demand"}, RuleViolated, "name the reservation"),
+        ({"CapacityReservationId": "cr-1"}, RuleViolated, "must say what it is"),
+        ({"CapacityReservationGroupArn": GROUP}, RuleViolated, "must say what it is"),
+        ({**RESERVED, "CapacityReservationGroupArn": GROUP}, RuleViolated, "takes one of them"),
+        ({**RESERVED, "GangInstanceType": "g6.12xlarge"}, RuleViolated, "sells no Capacity Blocks"),
+        ({"CapacityReservationId": "lt-1"}, ParameterError, "CapacityReservationId"),
+        ({"BidPercentage": "0"}, ParameterError, "BidPercentage"),
+        ({"BidPercentage": "101"}, ParameterError, "BidPercentage"),
+        ({"MainInstanceTypes": "m6i, c6i"}, ParameterError, "MainInstanceTypes"),
         ({"GangMembers": "1"}, ParameterError, "GangMembers"),
         ({"SpotMaxWaitSeconds": "60"}, ParameterError, "SpotMaxWaitSeconds"),
         ({"GangInstanceType": "t3.micro"}, ParameterError, "GangInstanceType"),

@@ -115,7 +115,7 @@ def test_a_day_s_runs_are_found_by_the_day_and_by_the_dataset_within_it(cloud: M
 
 def test_every_run_has_a_cost_also_one_that_failed_with_the_prices_that_hold(cloud: MessagesCloud) -> None:
     mine = json.loads(SHIPPED.read_text())
-    mine["as_of"], mine["instances"]["m7i.xlarge"]["on_demand"] = "2013-02", 360_000_000.0
+    mine["as_of"], mine["instances"]["m6i.xlarge"]["on_demand"] = "2013-02", 360_000_000.0
     ingest = {"Bucket": cloud.stack.outputs["IngestBucket"], "Key": "prices.json"}
     cloud.twin.client("s3").put_object(**ingest, Body=json.dumps(mine).encode())
     run = cloud.land(fails=True)

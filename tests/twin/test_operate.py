@@ -297,6 +297,19 @@ def queue_enabled(operator: Operator, _: Any, printed: str) -> None:
     assert queue["state"] == "ENABLED"
 
 
+def environments_are_listed(operator: Operator, _: Any, printed: str) -> None:
+    assert printed.count("VALID") == len(operator.up.output("ComputeEnvironments").split(",")) == 4, printed
+
+
+def patched(operator: Operator, landed: Landed, printed: str) -> None:
+    batch, arns = operator.client("batch"), operator.up.output("ComputeEnvironments").split(",")
+    found = batch.describe_compute_environments(computeEnvironments=arns)["computeEnvironments"]
+    assert {environment["status"] for environment in found} == {"VALID"}
+    assert all(environment["computeResources"]["instanceTypes"] for environment in found)
+    operator.lend("inf")
+    assert operator.ended(landed.arn) == "SUCCEEDED"
+
+
 def webhook_is_new(operator: Operator, _: Any, printed: str) -> None:
     secret = operator.client("secretsmanager").get_secret_value(SecretId=operator.up.output("SlackWebhookSecret"))
     assert secret["SecretString"] == operator.variables["WEBHOOK"]
@@ -325,6 +338,8 @@ CASES = {
     ("Pause", 0): Case(nothing, nothing_starts),
     ("Pause", 1): Case(paused, goes_on),
     ("Pause", 2): Case(nothing, queue_enabled),
+    ("Patch the instances", 0): Case(nothing, environments_are_listed),
+    ("Patch the instances", 1): Case(waiting, patched),
     ("Raise a tolerance", 0): Case(rejected, succeeds),
     ("Rotate the webhook", 0): Case(nothing, webhook_is_new),
     ("Empty the queue of failed events", 0): Case(undeliverable, emptied),

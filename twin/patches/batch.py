@@ -180,6 +180,7 @@ def _apply_updates(changed: Callable[[], None]) -> Callable[..., Callable[..., t
             reply = original(self, compute_environment_name, compute_resources=compute_resources, **others)
             environment = self.get_compute_environment(compute_environment_name)
             merged = {**environment.compute_resources, **(compute_resources or {})}
+            merged.pop("updateToLatestImageVersion", None)  # says what the update does; no description shows it
             if compute_resources:
                 self._validate_compute_resources(merged)
             environment.compute_resources = merged

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from tests.template.mistakes import access, data, jobs, network, places
+from tests.template.mistakes import access, capacity, data, hosts, jobs, network, places
 
-MISTAKES = jobs.MISTAKES | places.MISTAKES | network.MISTAKES | access.MISTAKES | data.MISTAKES
+MISTAKES = (
+    jobs.MISTAKES
+    | hosts.MISTAKES
+    | capacity.MISTAKES
+    | places.MISTAKES
+    | network.MISTAKES
+    | access.MISTAKES
+    | data.MISTAKES
+)

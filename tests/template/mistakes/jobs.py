@@ -79,8 +79,8 @@ MISTAKES = {
     "more memory than ECS registers": Mistake(
         "whole_gangs_fit",
         COMPUTE,
-        'MemoryMiB: "29696", Gpus: "1", EfaCards: "0", SpotTypes: [g6.2xlarge]',
-        'MemoryMiB: "32768", Gpus: "1", EfaCards: "0", SpotTypes: [g6.2xlarge]',
+        'g6.2xlarge: {Vcpus: "8", MemoryMiB: "29696"',
+        'g6.2xlarge: {Vcpus: "8", MemoryMiB: "32768"',
     ),
     "15/16 of a small instance": Mistake(
         "whole_gangs_fit",
@@ -97,10 +97,10 @@ MISTAKES = {
         TRIAL,
     ),
     "an instance for two members": Mistake(
-        "whole_gangs_fit", COMPUTE, "SpotTypes: [g6.2xlarge]", "SpotTypes: [g6.2xlarge, g6.12xlarge]"
+        "whole_gangs_fit", COMPUTE, "[!Ref GangInstanceType]\n", "[!Ref GangInstanceType, g6.12xlarge]\n"
     ),
     "two GPU models in one gang": Mistake(
-        "whole_gangs_fit", COMPUTE, "SpotTypes: [g6.2xlarge]", "SpotTypes: [g6.2xlarge, g5.2xlarge]"
+        "whole_gangs_fit", COMPUTE, "[!Ref GangInstanceType]\n", "[!Ref GangInstanceType, g5.2xlarge]\n"
     ),
     "a job that fits nowhere": Mistake(
         "jobs_on_the_main_queue_fit", JOBS, '{Type: VCPU, Value: "4"}', '{Type: VCPU, Value: "96"}'

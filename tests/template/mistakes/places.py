@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.template.mistakes.planting import COMPUTE, JOBS, NETWORK, Mistake
-from tests.template.system import DEFINITION, EFA_1, FARGATE, PROD, TRIAL
+from tests.template.mistakes.planting import COMPUTE, NETWORK, Mistake
+from tests.template.system import DEFINITION, FARGATE, PROD
 
 MISTAKES = {
     "On-Demand with a Spot strategy": Mistake(
@@ -65,111 +65,8 @@ MISTAKES = {
         "      Priority: 10\n      SchedulingPolicyArn: !GetAtt SharesOfDatasets.Arn\n",
         "      Priority: 10\n",
     ),
-    "a replaced environment": Mistake(
-        "environments_are_updated_in_place", COMPUTE, "      ReplaceComputeEnvironment: false\n", ""
-    ),
-    "a service role": Mistake(
-        "environments_are_updated_in_place",
-        COMPUTE,
-        "      ReplaceComputeEnvironment: false\n",
-        "      ReplaceComputeEnvironment: false\n      ServiceRole: role\n",
-    ),
-    "a tag that cannot change": Mistake(
-        "environments_are_updated_in_place",
-        COMPUTE,
-        "      ReplaceComputeEnvironment: false\n",
-        "      ReplaceComputeEnvironment: false\n      Tags: {Project: spotline}\n",
-    ),
-    "a named environment": Mistake(
-        "environments_are_updated_in_place",
-        COMPUTE,
-        "      ReplaceComputeEnvironment: false\n",
-        "      ReplaceComputeEnvironment: false\n      ComputeEnvironmentName: gangs\n",
-    ),
-    "a desired number of vCPUs": Mistake(
-        "environments_are_updated_in_place",
-        COMPUTE,
-        "        MinvCpus: 0\n",
-        "        MinvCpus: 0\n        DesiredvCpus: 0\n",
-    ),
-    "a launch template's newest version": Mistake(
-        "environments_are_updated_in_place", COMPUTE, "!GetAtt JobInstance.LatestVersionNumber", "$Latest"
-    ),
     "a spread-out multi-node job": Mistake(
         "multi_node_jobs_stand_close", COMPUTE, "Strategy: cluster", "Strategy: spread"
-    ),
-    "an image without the driver": Mistake(
-        "images_suit_their_instances", COMPUTE, "!If [WithGpus, ECS_AL2023_NVIDIA, ECS_AL2023]", "ECS_AL2023"
-    ),
-    "a driver without a GPU": Mistake(
-        "images_suit_their_instances",
-        COMPUTE,
-        "!If [WithGpus, ECS_AL2023_NVIDIA, ECS_AL2023]",
-        "ECS_AL2023_NVIDIA",
-        TRIAL,
-    ),
-    "Amazon Linux 2": Mistake(
-        "images_suit_their_instances", COMPUTE, "{ImageType: ECS_AL2023}", "{ImageType: ECS_AL2}"
-    ),
-    "IMDSv1": Mistake("instances_are_hardened", COMPUTE, "HttpTokens: required", "HttpTokens: optional"),
-    "a clear-text disk": Mistake("instances_are_hardened", COMPUTE, "Encrypted: true, ", ""),
-    "a card without an interface": Mistake(
-        "efa_is_complete",
-        COMPUTE,
-        "!If [WithEfa32, {NetworkCardIndex: 31, ",
-        "!If [WithEfa4, {NetworkCardIndex: 31, ",
-        {**PROD, "GangInstanceType": "p4d.24xlarge"},
-    ),
-    "a device that the container does not see": Mistake(
-        "efa_is_complete",
-        JOBS,
-        "              - !If [WithEfa32, {HostPath: /dev/infiniband/uverbs31}, !Ref AWS::NoValue]\n",
-        "",
-        PROD,
-    ),
-    "security groups beside interfaces": Mistake(
-        "security_groups_stand_in_one_place",
-        COMPUTE,
-        "SecurityGroupIds: !If [WithEfa, !Ref AWS::NoValue, [!Ref GangSecurityGroup]]",
-        "SecurityGroupIds: [!Ref GangSecurityGroup]",
-        PROD,
-        every=True,
-    ),
-    "an interface without a group": Mistake(
-        "security_groups_stand_in_one_place",
-        COMPUTE,
-        "InterfaceType: efa, Groups: [!Ref GangSecurityGroup], ",
-        "InterfaceType: efa, ",
-        PROD,
-    ),
-    "two interfaces on card 0 of a p5 beside the task's": Mistake(
-        "network_cards_have_room",
-        COMPUTE,
-        "          - - {NetworkCardIndex: 0, DeviceIndex: 0, InterfaceType: efa, Groups: [!Ref GangSecurityGroup], DeleteOnTermination: true}\n",
-        "          - - {NetworkCardIndex: 0, DeviceIndex: 0, InterfaceType: interface, Groups: [!Ref GangSecurityGroup], DeleteOnTermination: true}\n"
-        "            - {NetworkCardIndex: 0, DeviceIndex: 1, InterfaceType: efa-only, Groups: [!Ref GangSecurityGroup], DeleteOnTermination: true}\n",
-        PROD,
-    ),
-    "a first interface without an address": Mistake(
-        "network_cards_have_room",
-        COMPUTE,
-        "DeviceIndex: 0, InterfaceType: efa,",
-        "DeviceIndex: 0, InterfaceType: efa-only,",
-        PROD,
-    ),
-    "cards that a smaller instance lacks": Mistake(
-        "network_cards_have_room",
-        COMPUTE,
-        'EfaCards: "1", SpotTypes: [g6.12xlarge]',
-        'EfaCards: "4", SpotTypes: [g6.12xlarge]',
-        EFA_1,
-    ),
-    "addresses on every card": Mistake(
-        "network_cards_have_room",
-        COMPUTE,
-        "{NetworkCardIndex: 1, DeviceIndex: 0, InterfaceType: efa-only,",
-        "{NetworkCardIndex: 1, DeviceIndex: 0, InterfaceType: efa,",
-        PROD,
     ),
     "an interface without the gang's security group": Mistake(
         "a_gang_is_open_to_itself_both_ways",
@@ -186,6 +83,9 @@ MISTAKES = {
     ),
     "a limit that Batch refuses": Mistake(
         "queues_do_not_wait_for_ever", COMPUTE, "MaxTimeSeconds: 600", "MaxTimeSeconds: 300"
+    ),
+    "a job cancelled while its instance boots": Mistake(
+        "queues_wait_for_instances_to_boot", COMPUTE, "MaxTimeSeconds: 1800", "MaxTimeSeconds: 600"
     ),
     "gangs that take turns": Mistake(
         "gangs_do_not_take_turns",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.template.calls import endpoints_needed
+from tests.template.rules.hosts import interfaces_of
 from tests.template.rules.jobs import gangs
-from tests.template.rules.places import interfaces_of
 from tests.template.rules.sources import Choice, Data, Page, rests_on
 from tests.template.system import Resource, System, as_list
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tests.template import schemas
 from tests.template.instances import find_types
 from tests.template.models import list_members
-from tests.template.rules.jobs import container, gangs, queues_of
+from tests.template.rules.hosts import groups_of, is_reserved, with_instances
+from tests.template.rules.jobs import gangs, queues_of
 from tests.template.rules.sources import Choice, Data, Model, Page, Report, rests_on
-from tests.template.system import Resource, System
+from tests.template.system import System
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
-    from tests.template.system import Resource, System
+    from tests.template.system import System
 
 _STRATEGIES: dict[str, set[str | None]] = {
     "EC2": {"BEST_FIT_PROGRESSIVE"},
@@ -30,19 +29,7 @@ _REASONS = {
     "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
     "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
 }
-_EFA = ("efa", "efa-only")
-_ORDINARY_INTERFACE = {"NetworkCardIndex": 0, "DeviceIndex": 0, "InterfaceType": "interface"}
-"""What EC2 gives an instance whose launch template describes no interface."""
 _JOIN_ECS = "service-role/AmazonEC2ContainerServiceforEC2Role"
-
-
-def with_instances(system: System) -> list[Resource]:
-    """The environments that launch instances: all but Fargate's."""
-    return [
-        environment
-        for environment in system.all("AWS::Batch::ComputeEnvironment")
-        if "FARGATE" not in environment.properties["ComputeResources"]["Type"]
-    ]
 
 
 @rests_on(
@@ -85,31 +72,6 @@ def markets_and_strategies_agree(system: System) -> Iterator[str]:
 @rests_on(
     Page(
         "Batch User Guide",
-        "Perform infrastructure updates: the service-linked role, and a strategy other than BEST_FIT",
-        "https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html",
-    ),
-    Data("cfn-lint", "the create-only properties of CloudFormation's schema"),
-)
-def environments_are_updated_in_place(system: System) -> Iterator[str]:
-    """What an infrastructure update requires (Batch User Guide, "Perform infrastructure updates"), and what would block it."""
-    for environment in with_instances(system):
-        properties, resources = environment.properties, environment.properties["ComputeResources"]
-        if properties.get("ReplaceComputeEnvironment") is not False or "UpdatePolicy" not in properties:
-            yield f"{environment.path} would be replaced, with the jobs that run in it"
-        if "ServiceRole" in properties:
-            yield f"{environment.path} has a service role, infrastructure updates need the service-linked one"
-        for path in schemas.list_create_only(environment.type) - {"Type"}:
-            if schemas.find_value(properties, path) is not None:
-                yield f"{environment.path} sets {path}, and a change of it would replace the environment"
-        if "DesiredvCpus" in resources:
-            yield f"{environment.path}: DesiredvCpus is Batch's to move"
-        if not str(resources["LaunchTemplate"]["Version"]).endswith(".LatestVersionNumber}"):
-            yield f"{environment.path} would not notice a new version of its launch template"
-
-
-@rests_on(
-    Page(
-        "Batch User Guide",
         "Amazon ECS instance role",
         "https://docs.aws.amazon.com/batch/latest/userguide/instance_IAM_role.html",
     )
@@ -138,7 +100,8 @@ def capacity_comes_from_several_zones(system: System) -> Iterator[str]:
     """All but what must stand close together, which must stand in one subnet."""
     for environment in system.all("AWS::Batch::ComputeEnvironment"):
         resources = environment.properties["ComputeResources"]
-        close = "PlacementGroup" in resources
+        instances = "FARGATE" not in resources["Type"]
+        close = "PlacementGroup" in resources or (instances and is_reserved(system, resources))
         if close != (len(set(resources["Subnets"])) == 1):
             yield f"{environment.path} has {len(resources['Subnets'])} subnets and {'a' if close else 'no'} placement group"
     zones = [
@@ -149,170 +112,25 @@ def capacity_comes_from_several_zones(system: System) -> Iterator[str]:
 
 
 @rests_on(
+    Data("moto", "PlacementGroupInfo.SupportedStrategies of DescribeInstanceTypes"),
     Model(
         "batch",
         "ComputeResource.placementGroup",
         "you should consider creating a cluster placement group and associate it with your compute resources",
-    )
+    ),
 )
 def multi_node_jobs_stand_close(system: System) -> Iterator[str]:
     """They want a cluster placement group in one zone (Batch User Guide, "Compute environment considerations for MNP")."""
     _, (_, queue) = gangs(system)
     for environment in system.environments(queue):
+        if is_reserved(system, environment):
+            continue  # whoever reserves capacity decides where it stands; see reserved_capacity_is_for_on_demand_gangs
         group = environment.get("PlacementGroup")
         if group is None or system.at(group).properties["Strategy"] != "cluster":
             yield f"{queue} has no cluster placement group"
-
-
-@rests_on(
-    Model(
-        "batch",
-        "Ec2Configuration.imageType",
-        "Batch will block creation of new Amazon ECS compute environments using Batch-provided Amazon Linux 2 AMIs",
-    ),
-    Model("batch", "Ec2Configuration.imageType", "Amazon Linux 2023 (GPU): Default for all GPU instance families"),
-)
-def images_suit_their_instances(system: System) -> Iterator[str]:
-    """Amazon Linux 2 environments can no longer be created, and GPUs want the image with their driver."""
-    for environment in with_instances(system):
-        resources = environment.properties["ComputeResources"]
-        gpus = any(kind.gpus for kind in find_types(resources["InstanceTypes"]))
-        wanted = "ECS_AL2023_NVIDIA" if gpus else "ECS_AL2023"
-        if [image["ImageType"] for image in resources["Ec2Configuration"]] != [wanted]:
-            yield f"{environment.path} needs {wanted}"
-
-
-@rests_on(
-    Choice("Instances hold people's data and a role's credentials: disks are encrypted, and metadata needs a token."),
-    Page(
-        "EC2 User Guide",
-        "Use the Instance Metadata Service: in a container environment the hop limit is 2",
-        "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html",
-    ),
-)
-def instances_are_hardened(system: System) -> Iterator[str]:
-    """IMDSv2 that a container reaches too, and encrypted disks."""
-    for template in system.all("AWS::EC2::LaunchTemplate"):
-        data = template.properties["LaunchTemplateData"]
-        options = data.get("MetadataOptions", {})
-        if options.get("HttpTokens") != "required" or int(options.get("HttpPutResponseHopLimit", 1)) != 2:
-            yield f"{template.path}: IMDSv2 with two hops, not {options}"
-        disks = [mapping["Ebs"] for mapping in data.get("BlockDeviceMappings", [])]
-        if not disks or any(disk.get("Encrypted") is not True or disk.get("VolumeType") != "gp3" for disk in disks):
-            yield f"{template.path}: its disks are not encrypted gp3"
-
-
-def interfaces_of(system: System, environment: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The network interfaces that an environment's launch template describes; none when EC2 makes the one it makes by itself."""
-    template = system.at(environment["LaunchTemplate"]["LaunchTemplateId"])
-    interfaces: list[dict[str, Any]] = template.properties["LaunchTemplateData"].get("NetworkInterfaces", [])
-    return interfaces
-
-
-def groups_of(system: System, environment: Mapping[str, Any]) -> set[str]:
-    """The security groups of an environment's instances."""
-    named = {group for interface in interfaces_of(system, environment) for group in interface["Groups"]}
-    return named | set(environment.get("SecurityGroupIds", []))
-
-
-@rests_on(
-    Report(
-        "https://github.com/aws/aws-cdk/issues/21577",
-        'CreateComputeEnvironment answers 400 "Either compute environment Security Groups or Network Interfaces in Launch template '
-        'are exclusively allowed"',
-    ),
-    Page(
-        "awsome-distributed-ai",
-        "aws-batch-distributed-training-p5: interfaces with groups in the launch template, no SecurityGroupIds in the environment",
-        "https://github.com/awslabs/awsome-distributed-ai/blob/main/1.architectures/3.aws-batch/0.aws-batch-distributed-training-p5.yaml",
-    ),
-    Page(
-        "Batch API Reference",
-        "ComputeResource: one or more security groups must be specified, in securityGroupIds or in a launch template",
-        "https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html",
-    ),
-)
-def security_groups_stand_in_one_place(system: System) -> Iterator[str]:
-    """In the environment, or on each network interface of its launch template, and never in both."""
-    for environment in with_instances(system):
-        resources = environment.properties["ComputeResources"]
-        interfaces = interfaces_of(system, resources)
-        if interfaces and resources.get("SecurityGroupIds"):
-            yield f"{environment.path} names security groups and its launch template network interfaces"
-        if not interfaces and not resources.get("SecurityGroupIds"):
-            yield f"{environment.path} has no security group"
-        yield from (
-            f"{environment.path}: the interface of card {it['NetworkCardIndex']} has no group"
-            for it in interfaces
-            if not it.get("Groups")
-        )
-
-
-@rests_on(
-    Data(
-        "moto",
-        "NetworkInfo.NetworkCards[].MaximumNetworkInterfaces and EfaInfo.MaximumEfaInterfaces of DescribeInstanceTypes",
-    ),
-    Page(
-        "Batch User Guide",
-        "Compute environment considerations for MNP: each multi-node task gets a network interface of its own",
-        "https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html",
-    ),
-    Page(
-        "EC2 User Guide",
-        "Maximize network bandwidth: an EFA-only interface is not the primary one, further cards take it at device index 0",
-        "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-acc-inst-types.html",
-    ),
-)
-def network_cards_have_room(system: System) -> Iterator[str]:
-    """No card carries more than it takes, and card 0 keeps a place for the interface that a multi-node task attaches."""
-    for definition, queue in gangs(system):
-        tasks = 1 if definition.properties["Type"] == "multinode" else 0
-        for environment in system.environments(queue):
-            interfaces = interfaces_of(system, environment) or [_ORDINARY_INTERFACE]
-            for kind in find_types(environment["InstanceTypes"]):
-                used = Counter({0: tasks}) + Counter(int(it["NetworkCardIndex"]) for it in interfaces)
-                for card, number in used.items():
-                    if card >= len(kind.interfaces) or number > kind.interfaces[card]:
-                        yield f"{queue}: {number} interfaces on card {card} of {kind.name}, whose cards take {kind.interfaces}"
-                efa = sum(it["InterfaceType"] in _EFA for it in interfaces)
-                if efa > kind.efa_interfaces:
-                    yield f"{queue}: {efa} EFA interfaces, {kind.name} takes {kind.efa_interfaces}"
-            yield from (f"{queue}: {problem}" for problem in _misplaced(interfaces))
-
-
-def _misplaced(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    places = [(int(it["NetworkCardIndex"]), int(it["DeviceIndex"])) for it in interfaces]
-    if len(set(places)) != len(places):
-        yield f"two interfaces in one place (card, device): {places}"
-    if places[0] != (0, 0) or interfaces[0]["InterfaceType"] == "efa-only":
-        yield f"the primary interface is {interfaces[0]['InterfaceType']} at {places[0]}; it carries IP, at (0, 0)"
-    for place, it in zip(places, interfaces, strict=True):
-        if place[0] > 0 and (place[1], it["InterfaceType"]) != (0, "efa-only"):
-            yield f"{it['InterfaceType']} at {place}: a further card has an efa-only interface, at device 0"
-
-
-@rests_on(
-    Data("moto", "EfaInfo.MaximumEfaInterfaces of DescribeInstanceTypes"),
-    Page(
-        "Batch User Guide",
-        "Elastic Fabric Adapter: a container sees the devices that its definition names; instances share a placement group",
-        "https://docs.aws.amazon.com/batch/latest/userguide/efa.html",
-    ),
-)
-def efa_is_complete(system: System) -> Iterator[str]:
-    """As many EFA interfaces as the instance takes, as many devices in the container, in one cluster placement group."""
-    for definition, queue in gangs(system):
-        devices = container(definition)["LinuxParameters"].get("Devices", [])
-        for environment in system.environments(queue):
-            efa = [it for it in interfaces_of(system, environment) if it["InterfaceType"] in _EFA]
-            if not devices and not efa:
-                continue
-            most = {kind.efa_interfaces for kind in find_types(environment["InstanceTypes"])}
-            if {len(devices)} != most or {len(efa)} != most:
-                yield f"{queue}: {len(efa)} EFA interfaces and {len(devices)} devices, the instances take {most}"
-            if "PlacementGroup" not in environment:
-                yield f"{queue}: EFA instances belong into one cluster placement group"
+        for kind in find_types(environment["InstanceTypes"]):
+            if "cluster" not in kind.placement:
+                yield f"{queue}: {kind.name} cannot be in a cluster placement group"
 
 
 @rests_on(
@@ -342,6 +160,23 @@ def queues_do_not_wait_for_ever(system: System) -> Iterator[str]:
             bounded = 600 <= int(action["MaxTimeSeconds"]) <= 86_400
             if (action["State"], action["Action"]) != ("RUNNABLE", "CANCEL") or not bounded:
                 yield f"{queue.path}: {action}"
+
+
+@rests_on(
+    Report(
+        "https://github.com/nextflow-io/nextflow/issues/7479",
+        "Batch gives MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT for a job that fits while its first instance boots",
+    ),
+    Choice("half an hour is longer than a large instance takes to boot, pull ECS's agent and register"),
+)
+def queues_wait_for_instances_to_boot(system: System) -> Iterator[str]:
+    """A job that fits is not cancelled while an environment scales up from zero; on Fargate nothing boots."""
+    for queue in system.all("AWS::Batch::JobQueue"):
+        if any("FARGATE" in environment["Type"] for environment in system.environments(queue.ref)):
+            continue
+        for action in queue.properties.get("JobStateTimeLimitActions", []):
+            if action["Reason"] == "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT" and int(action["MaxTimeSeconds"]) < 1800:
+                yield f"{queue.path} cancels a job {action['MaxTimeSeconds']} s after its instance began to boot"
 
 
 @rests_on(
@@ -455,16 +290,11 @@ def _open(system: System, kind: str, end: str, group: Any) -> bool:
 RULES = (
     fargate_has_no_instances,
     markets_and_strategies_agree,
-    environments_are_updated_in_place,
     instances_can_join_their_cluster,
     capacity_comes_from_several_zones,
     multi_node_jobs_stand_close,
-    images_suit_their_instances,
-    instances_are_hardened,
-    security_groups_stand_in_one_place,
-    network_cards_have_room,
-    efa_is_complete,
     queues_do_not_wait_for_ever,
+    queues_wait_for_instances_to_boot,
     gangs_do_not_take_turns,
     backfill_never_goes_before_the_day,
     datasets_share_the_queues_that_are_not_gangs,

@@ -119,7 +119,7 @@ def test_jobs_checkpoints_and_prices_make_timeline_and_cost() -> None:
 
 def test_the_user_s_prices_go_before_the_shipped_ones() -> None:
     mine = json.loads(SHIPPED.read_bytes())
-    mine["instances"]["m7i.xlarge"]["on_demand"] = 7.0
+    mine["instances"]["m6i.xlarge"]["on_demand"] = 7.0
 
     _, cost = way(Batch(described("p", "main", "preprocess", 0, 3600)), S3(json.dumps(mine).encode()))
 
