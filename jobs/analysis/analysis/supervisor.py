@@ -111,9 +111,9 @@ class Supervisor:
 
     async def run(self) -> int:
         """Live and end as a member; returns the exit code."""
+        self._loop.add_signal_handler(signal.SIGTERM, self._terminated)
         scratch = tempfile.mkdtemp(prefix="spotline-member-")
         try:
-            self._loop.add_signal_handler(signal.SIGTERM, self._terminated)
             self._in_background(self._live(scratch))
             ending = await self._ending
             await self._leave(ending)
@@ -121,8 +121,9 @@ class Supervisor:
         finally:
             for task in self._background:
                 task.cancel()
-            for worker in self._workers:
-                worker.kill()
+            await workers.end_all(
+                self._workers
+            )  # one that still writes would leave a file in the folder that is being removed
             shutil.rmtree(scratch, ignore_errors=True)
 
     async def _live(self, scratch: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analysis.watch import Watch
 
 WORKER = (sys.executable, "-m", "analysis.worker")
+_KILLED_SECONDS = 5
 
 
 @dataclass
@@ -72,6 +73,15 @@ async def spawn(rank: int, watch: Watch, environ: Mapping[str, str], command: Se
         lambda: asyncio.StreamReaderProtocol(beats), os.fdopen(reading, "rb", 0)
     )
     return Worker(rank, process, beats, watch)
+
+
+async def end_all(workers: Sequence[Worker]) -> None:
+    """Kill the workers and wait until they are gone, which takes moments unless one hangs in the kernel."""
+    for worker in workers:
+        worker.kill()
+    gone = [asyncio.ensure_future(worker.process.wait()) for worker in workers]
+    if gone:
+        await asyncio.wait(gone, timeout=_KILLED_SECONDS)
 
 
 def status_in_words(status: int) -> str:

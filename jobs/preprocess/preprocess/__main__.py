@@ -4,8 +4,10 @@ import gc
 import sys
 
 from preprocess.allocation import keep_pages
+from spotline.exits import leave_on_sigterm
 
 keep_pages()
+leave_on_sigterm()
 
 from preprocess.command import main  # noqa: E402  loads polars, which reads how to allocate once
 
