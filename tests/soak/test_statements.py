@@ -70,9 +70,16 @@ def play(company: Company, rehearsal: Rehearsal) -> Played:
 
 @pytest.fixture(scope="module")
 def company() -> Iterator[Company]:
-    """The template, deployed under enforced IAM, with nobody's permission missing."""
+    """The template, deployed under enforced IAM, every role within a boundary and under a path, with nobody's permission missing."""
     with SlackWebhook() as slack, Twin(TwinOptions(time_scale=TIME_SCALE)) as twin:
-        stack = twin.deploy(ROOT / "template.yaml", stack_name="spotline", parameters={"GangMembers": "2"})
+        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        boundary = twin.client("iam").create_policy(PolicyName="boundary", PolicyDocument=json.dumps(everything))
+        parameters = {
+            "GangMembers": "2",
+            "PermissionsBoundary": boundary["Policy"]["Arn"],
+            "RolePath": "/teams/data/",
+        }
+        stack = twin.deploy(ROOT / "template.yaml", stack_name="spotline", parameters=parameters)
         secret = stack.outputs["SlackWebhookSecret"]
         twin.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=slack.url)
         found = Company(twin, stack, slack)

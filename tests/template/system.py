@@ -34,6 +34,11 @@ FILES = (
 
 REGION = "eu-central-1"
 DEV: dict[str, str] = {}
+GUARDED = {
+    "PermissionsBoundary": "arn:aws:iam::111122223333:policy/boundary",
+    "RolePath": "/teams/data/",
+    "KmsKeyArn": "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+}
 PROD = {"Stage": "prod", "GangMembers": "4", "GangInstanceType": "p5.48xlarge", "Efa": "on", "Egress": "endpoints"}
 EFA_1 = {"Efa": "on", "GangInstanceType": "g6.12xlarge"}
 RESERVED = {**PROD, "CapacityReservationType": "capacity-block", "CapacityReservationId": "cr-0123456789abcdef0"}

@@ -231,6 +231,33 @@ class TestEnforced:
         code, _ = refusal(account.client("dynamodb").get_item, TableName="runs", Key={"pk": {"S": "1"}})
         assert code == "AccessDeniedException"
 
+    @pytest.mark.documented("https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html")
+    def test_a_role_under_a_path_keeps_within_its_boundary(self, account: Account) -> None:
+        # Given a role under a path that may do more than its boundary
+        iam_ = account.administrator("iam")
+        within = document(allow("s3:GetObject", "arn:aws:s3:::landing/*"))
+        boundary = iam_.create_policy(PolicyName="boundary", PolicyDocument=within)["Policy"]["Arn"]
+        trust = document({"Effect": "Allow", "Principal": {"AWS": account.role}, "Action": "sts:AssumeRole"})
+        role = iam_.create_role(
+            RoleName="bounded", Path="/teams/data/", AssumeRolePolicyDocument=trust, PermissionsBoundary=boundary
+        )["Role"]
+        assert role["Arn"].endswith(":role/teams/data/bounded")
+        iam_.put_role_policy(RoleName="bounded", PolicyName="wide", PolicyDocument=document(allow("s3:*")))
+        # When it reads what the boundary allows, and what only its policy allows
+        account.grant(allow("sts:AssumeRole"))
+        keys = account.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="now")["Credentials"]
+        s3 = account.client(
+            "s3",
+            AWS_ACCESS_KEY_ID=keys["AccessKeyId"],
+            AWS_SECRET_ACCESS_KEY=keys["SecretAccessKey"],
+            AWS_SESSION_TOKEN=keys["SessionToken"],
+        )
+        # Then the one passes and the other does not
+        s3.get_object(Bucket="landing", Key="data/here")
+        code, message = refusal(s3.get_object, Bucket="other", Key="data/here")
+        assert code == "AccessDenied"
+        assert "no permissions boundary or session policy allows" in message
+
     @pytest.mark.ours
     def test_the_administrator_may_do_everything(self, account: Account) -> None:
         account.administrator("s3").list_buckets()

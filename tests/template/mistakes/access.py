@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.template.mistakes.planting import COMPUTE, JOBS, Mistake
-from tests.template.system import DEFINITION, FARGATE, TEMPLATE
+from tests.template.system import DEFINITION, FARGATE, GUARDED, TEMPLATE
 
 MISTAKES = {
     "a role's name where its ARN belongs": Mistake(
@@ -50,6 +50,20 @@ MISTAKES = {
         TEMPLATE,
         "aws:ResourceTag/spotline:execution-arn",
         "batch:JobTag/spotline:execution-arn",
+    ),
+    "a role without the boundary": Mistake(
+        "every_role_takes_boundary_and_path",
+        JOBS,
+        "      PermissionsBoundary: !If [WithPermissionsBoundary, !Ref PermissionsBoundary, !Ref AWS::NoValue]\n",
+        "",
+        GUARDED,
+    ),
+    "a schedule whose role SAM makes, without the path": Mistake(
+        "every_role_takes_boundary_and_path",
+        TEMPLATE,
+        "            RoleArn: !GetAtt SweepScheduleRole.Arn\n",
+        "            PermissionsBoundary: !Ref PermissionsBoundary\n",
+        GUARDED,
     ),
     "task tokens in the state machine's log": Mistake(
         "no_log_holds_a_task_token", TEMPLATE, "IncludeExecutionData: false", "IncludeExecutionData: true"

@@ -234,6 +234,27 @@ def nobody_ends_the_jobs_of_others(system: System) -> Iterator[str]:
 
 @rests_on(
     Page(
+        "IAM User Guide",
+        "Permissions boundaries for IAM entities",
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html",
+    ),
+    Data("aws-sam-translator", "the roles that SAM makes for functions, state machines and schedules"),
+)
+def every_role_takes_boundary_and_path(system: System) -> Iterator[str]:
+    """Whoever may create roles only within a boundary and under a path can deploy; one role without them fails the deployment."""
+    for parameter, name, kinds in (
+        ("PermissionsBoundary", "PermissionsBoundary", ("AWS::IAM::Role",)),
+        ("RolePath", "Path", ("AWS::IAM::Role", "AWS::IAM::InstanceProfile")),
+    ):
+        wanted = system.parameters.get(parameter)
+        for kind in kinds:
+            for resource in system.all(kind):
+                if resource.properties.get(name) != wanted:
+                    yield f"{resource.path}: {name} is {resource.properties.get(name)}, {parameter} is {wanted}"
+
+
+@rests_on(
+    Page(
         "AWS Step Functions API Reference",
         "LoggingConfiguration: includeExecutionData",
         "https://docs.aws.amazon.com/step-functions/latest/apireference/API_LoggingConfiguration.html",
@@ -304,6 +325,7 @@ RULES = (
     nobody_shares_a_role,
     whoever_submits_may_submit_and_tag,
     nobody_ends_the_jobs_of_others,
+    every_role_takes_boundary_and_path,
     no_log_holds_a_task_token,
     nothing_names_a_partition,
     only_the_stacks_own_names_are_fixed,
