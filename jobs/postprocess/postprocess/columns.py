@@ -44,20 +44,10 @@ class Distribution:
         """As it is kept in the day's item."""
         kept: dict[str, Any] = {"missing": self.missing}
         if self.values is not None:
-            kept["values"] = dict(self.values)
+            kept["commonest"] = [[text, share] for text, share in self.values.items()]  # a text may be empty: no name
         if self.quantiles is not None:
             kept["quantiles"] = list(self.quantiles)
         return kept
-
-    @classmethod
-    def from_item(cls, item: Mapping[str, Any]) -> Distribution:
-        """As it was kept; numbers may come back as `Decimal`."""
-        values, quantiles = item.get("values"), item.get("quantiles")
-        return cls(
-            missing=float(item["missing"]),
-            values=None if values is None else {name: float(share) for name, share in values.items()},
-            quantiles=None if quantiles is None else tuple(float(value) for value in quantiles),
-        )
 
 
 def distribution(column: Mapping[str, Any], rows: int) -> Distribution | None:

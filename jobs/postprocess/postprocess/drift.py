@@ -11,9 +11,6 @@ from postprocess.columns import Distribution, distribution, stability_index
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# The day's item must stay far below DynamoDB's 400 KB: so many columns are kept and compared.
-MOST_COLUMNS = 200
-
 
 @dataclass(frozen=True)
 class EarlierDay:
@@ -35,10 +32,9 @@ class ColumnDrift:
 
 
 def columns_of(quality: Mapping[str, Any], rows: int) -> dict[str, Distribution]:
-    """The comparable columns of a quality report, the first of them in the contract's order."""
+    """The comparable columns of a quality report, in the contract's order."""
     found = {name: distribution(column, rows) for name, column in quality["columns"].items()}
-    known = [(name, column) for name, column in found.items() if column is not None]
-    return dict(known[:MOST_COLUMNS])
+    return {name: column for name, column in found.items() if column is not None}
 
 
 def compare(now: Mapping[str, Distribution], before: Sequence[EarlierDay]) -> list[ColumnDrift]:

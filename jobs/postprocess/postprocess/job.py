@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from postprocess.columns import Distribution
-from postprocess.drift import EarlierDay, columns_of, drift_document
+from postprocess.drift import columns_of, drift_document
 from postprocess.inputs import Inputs, read_inputs, read_local_inputs
+from postprocess.kept import keep_columns, keep_rows, read_days
 from postprocess.metrics import RunIdentity, build_metrics
 from postprocess.parts import read_predictions
 from postprocess.rejects import read_samples
@@ -98,23 +98,20 @@ def postprocess_run(settings: Settings) -> tuple[dict[str, Any], Written]:
     optional = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
     batch, prices = boto3.client("batch", config=optional), boto3.client("s3", config=optional)
     way, cost = way_of_run(batch, prices, settings, settings.run_id, gangs)
-    drift = drift_document(columns, [_earlier(item) for item in table.days_before(day, DAYS_COMPARED)])
+    drift = drift_document(columns, read_days(table.days_before(day, DAYS_COMPARED)))
     output = open_objects(f"s3://{settings.results_bucket}/{postprocess_prefix(settings.run_id)}")
     around = Surroundings(drift, way, cost)
-    document, manifest = _publish(run, inputs, around, output, f"{parent_job_id(settings.aws_batch_job_id)}/")
+    own = f"{parent_job_id(settings.aws_batch_job_id)}/"
+    columns_kept = keep_columns(columns, output, own)
+    document, manifest = _publish(run, inputs, around, output, own)
     kept = {
         "version_id": settings.source_version_id,
         "metrics": document["metrics"],
-        "columns": {name: column.to_item() for name, column in columns.items()},
+        **columns_kept,
         "report": output.location(manifest.report),
     }
     recorded = {"result": _result(document, manifest, output), **({"cost": cost} if cost else {})}
     return document, table.record(settings.run_id, recorded, day, _order(s3, settings), kept)
-
-
-def _earlier(item: Mapping[str, Any]) -> EarlierDay:
-    columns = {name: Distribution.from_item(column) for name, column in item.get("columns", {}).items()}
-    return EarlierDay(item["day"], item["metrics"], columns)
 
 
 def _order(client: S3Client, settings: Settings) -> str | None:
@@ -164,7 +161,7 @@ def _result(document: Mapping[str, Any], manifest: ResultManifest, output: Objec
     return {
         "metrics": document["metrics"],
         "gang": document["gang"],
-        "surprising": document["surprising"][:FEW],
+        **keep_rows(document["surprising"][:FEW], output.location(manifest.metrics)),
         "drift": drift["columns"][:FEW] if drift else [],
         "manifest": output.location(MANIFEST),
         "report": output.location(manifest.report),

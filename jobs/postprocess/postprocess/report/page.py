@@ -54,6 +54,7 @@ def render(
         tiles=[*sections.tiles(metrics), *_cost_tile(cost)],
         rejections=sections.rejections(document["rejected"]),
         samples=samples,
+        columns_left_out=max(0, len(quality["columns"]) - sections.COLUMNS_SHOWN),
         columns=sections.columns(quality, rows["clean"], document["drift"]),
         days=sections.days(document),
         compared=len(document["drift"]["days"]) if document["drift"] else 0,

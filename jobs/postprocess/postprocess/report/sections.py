@@ -21,7 +21,7 @@ SCORES = {
 }
 _FEATURES_SHOWN = 12
 _REASONS_SHOWN = 12
-_COLUMNS_SHOWN = 60
+COLUMNS_SHOWN = 60
 # By convention, see postprocess.columns.stability_index.
 _MOVED, _ANOTHER = 0.1, 0.25
 
@@ -48,7 +48,7 @@ def columns(quality: Mapping[str, Any], rows: int, drift: Mapping[str, Any] | No
             "holds": _holds(column),
             "drift": _drift_in_words(moved[name]) if name in moved else None,
         }
-        for name, column in ((name, quality["columns"][name]) for name in names[:_COLUMNS_SHOWN])
+        for name, column in ((name, quality["columns"][name]) for name in names[:COLUMNS_SHOWN])
     ]
 
 
