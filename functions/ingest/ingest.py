@@ -16,11 +16,12 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from spotline import settings
-from spotline.documents import DocumentError, build, show
+from spotline.documents import DocumentError, build, check, show
 from spotline.layout import is_ours
 from spotline.metrics import NAMESPACE
 from spotline.runs import Source
 from spotline.starting import SHARES_CONFIG, Refused, Shares, ask_to_tell, run_of, start_run
+from spotline.text import make_printable
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -63,12 +64,12 @@ def answer_landing(event: dict[str, Any], known: Settings) -> dict[str, str]:
     """Start the run of what landed, or say why there is none."""
     source = source_of(event)
     if not is_ours(source.key):
-        logger.info("ignored: not under data/", key=source.key)
+        logger.info("ignored: not under data/", key=make_printable(source.key, 2000))
         return {"outcome": "ignored"}
     try:
         run = run_of(source, known.max_object_bytes, Shares(boto3.client("s3", config=SHARES_CONFIG), source.bucket))
     except Refused as refusal:
-        logger.warning("refused", key=source.key, reason=str(refusal))
+        logger.warning("refused", key=make_printable(source.key, 2000), reason=str(refusal))
         ask_to_tell(
             boto3.client("lambda", config=CONFIG),
             known.notify_function,
@@ -88,6 +89,7 @@ def source_of(event: dict[str, Any]) -> Source:
     here decodes it: `a+b%41.csv` is a file of that name ("Amazon S3 event message structure for EventBridge", S3 user guide).
     An object put before the bucket was versioned has the version `null`.
     """
+    check(event, _EVENT)
     detail = _object_in(event, "detail")
     landed = _object_in(detail, "object")
     source = {

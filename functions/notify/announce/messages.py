@@ -1,12 +1,17 @@
 """From what is to be said to what is posted: Slack's Block Kit within its limits and with text from data made harmless, or plain text.
 
 Limits are those of "Blocks" and "Composition objects" in Slack's Block Kit reference. Escaping follows "Formatting text for app
-surfaces": `&`, `<` and `>` are the only characters that can turn text into a link, a mention or a command.
+surfaces": `&`, `<` and `>` are the only characters that can turn text into a link, a mention or a command. `*`, `_`, `~` and backticks format text
+of the kind `mrkdwn` and have no escape: text from data is of the kind `plain_text` or, where it stands beside ours, a code span.
+Characters that nobody sees, or that change how others are shown, are escaped everywhere.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
+
+from spotline.text import make_lines_printable
 
 HEADER_LIMIT = 150
 TEXT_LIMIT = 3000
@@ -17,6 +22,7 @@ BLOCKS_LIMIT = 50
 FALLBACK_LIMIT = 4000
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_FORMATTED = re.compile(r"[*_~`\n]|:\S+:")
 # Looks like a backtick and ends no code span.
 _HARMLESS_BACKTICK = "\u02cb"
 
@@ -76,9 +82,9 @@ class Message:
 def to_message(said: Announcement, *, maybe_repeated: bool = False) -> Message:
     """Render an announcement for Slack; `maybe_repeated` says in the message that it may have been posted before."""
     footnote = _footnote(said, maybe_repeated=maybe_repeated)
-    blocks: list[dict[str, Any]] = [_header(f"{said.symbol} {said.title}"), _section(escape(said.summary, TEXT_LIMIT))]
+    blocks: list[dict[str, Any]] = [_header(f"{said.symbol} {said.title}"), _plain_section(said.summary)]
     if said.quote:
-        blocks.append(_section(f"> {escape(' '.join(said.quote.split()), TEXT_LIMIT - 2)}"))
+        blocks.append(_plain_section(f"> {' '.join(said.quote.split())}"))
     blocks += _fact_sections(said.facts)
     if said.log:
         blocks.append(_section(_log(said.log)))
@@ -87,7 +93,7 @@ def to_message(said: Announcement, *, maybe_repeated: bool = False) -> Message:
     if said.links:
         blocks.append(_section("   ".join(_link(link) for link in said.links)))
     if footnote:
-        blocks.append({"type": "context", "elements": [_markdown(escape(footnote, FIELD_LIMIT))]})
+        blocks.append({"type": "context", "elements": [_plain(footnote, FIELD_LIMIT)]})
     plain = plain_text(said, maybe_repeated=maybe_repeated)
     return Message(escape(plain, FALLBACK_LIMIT), blocks[:BLOCKS_LIMIT])
 
@@ -104,7 +110,7 @@ def plain_text(said: Announcement, *, maybe_repeated: bool = False) -> str:
         lines.append(f"{number}. {step.text} {step.command}".rstrip())
     lines += [f"{link.label}: {link.url}" for link in said.links]
     footnote = _footnote(said, maybe_repeated=maybe_repeated)
-    return "\n".join([*lines, footnote] if footnote else lines)
+    return make_lines_printable("\n".join([*lines, footnote] if footnote else lines))
 
 
 def _footnote(said: Announcement, *, maybe_repeated: bool) -> str:
@@ -124,7 +130,7 @@ def escape(text: str, limit: int) -> str:
     """
     pieces: list[str] = []
     length = 0
-    for character in text:
+    for character in make_lines_printable(text):
         piece = _ENTITIES.get(character, character)
         length += len(piece)
         pieces.append(piece)
@@ -139,14 +145,23 @@ def escape(text: str, limit: int) -> str:
 
 def code(text: str, limit: int) -> str:
     """Text from data as a code span, in which nothing is formatted."""
-    line = " ".join(text.replace("`", _HARMLESS_BACKTICK).split())
+    line = make_lines_printable(" ".join(text.replace("`", _HARMLESS_BACKTICK).split()))
     return f"`{escape(line, limit - 2)}`" if line else ""
 
 
 def _header(text: str) -> dict[str, Any]:
-    clipped = text if len(text) <= HEADER_LIMIT else f"{text[: HEADER_LIMIT - 1]}…"
+    return {"type": "header", "text": _plain(text, HEADER_LIMIT)}
+
+
+def _plain_section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _plain(text, TEXT_LIMIT)}
+
+
+def _plain(text: str, limit: int) -> dict[str, Any]:
+    shown = make_lines_printable(text)
+    clipped = shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
     # emoji=False: a name such as `:skull:` in a key stays a name; the symbol is a character, not a name.
-    return {"type": "header", "text": {"type": "plain_text", "text": clipped, "emoji": False}}
+    return {"type": "plain_text", "text": clipped, "emoji": False}
 
 
 def _section(text: str) -> dict[str, Any]:
@@ -159,9 +174,14 @@ def _markdown(text: str) -> dict[str, Any]:
 
 
 def _fact_sections(facts: tuple[Fact, ...]) -> list[dict[str, Any]]:
-    fields = [_markdown(f"*{escape(fact.label, 100)}*\n{escape(fact.value, FIELD_LIMIT - 110)}") for fact in facts]
+    fields = [_markdown(f"*{escape(fact.label, 100)}*\n{_value(fact.value, FIELD_LIMIT - 110)}") for fact in facts]
     starts = range(0, len(fields), FIELDS_IN_A_SECTION)
     return [{"type": "section", "fields": fields[start : start + FIELDS_IN_A_SECTION]} for start in starts]
+
+
+def _value(text: str, limit: int) -> str:
+    """A fact's value; as a code span when it holds what would format it."""
+    return code(text, limit) if _FORMATTED.search(text) else escape(text, limit)
 
 
 def _log(lines: tuple[str, ...]) -> str:

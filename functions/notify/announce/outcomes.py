@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from spotline.documents import DocumentError, build, show
+from spotline.documents import DocumentError, build, check, show
 
 STATUS_CHANGE = "Step Functions Execution Status Change"
 SUCCEEDED = "SUCCEEDED"
@@ -83,6 +83,7 @@ def read_request(event: dict[str, Any]) -> Outcome:
         When the request is of no known kind, or lacks what its kind must have.
     """
     try:
+        check(event, _REQUEST)
         if not isinstance(event, dict):
             raise UnknownRequest(f"the request is {show(event)}, not a JSON object")
         if event.get("detail-type") == STATUS_CHANGE:

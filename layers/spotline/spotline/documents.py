@@ -81,15 +81,20 @@ def parse_json(body: bytes | str, name: str, most_bytes: int = MOST_BYTES) -> An
         raise DocumentError(name, str(cause)) from None
     except RecursionError:
         raise DocumentError(name, f"nested more than {MOST_DEPTH} levels deep") from None
+    check(document, name, texts=_SURROGATE_ESCAPE.search(text) is not None)
+    return document
+
+
+def check(document: Any, name: str, *, texts: bool = True) -> None:
+    """Refuse a parsed document that is nested too deep or, if its texts are to be looked at, holds half a surrogate pair.
+
+    For documents that others have parsed, as Lambda does with an event.
+    """
     if _is_deeper_than(MOST_DEPTH, document):
         raise DocumentError(name, f"nested more than {MOST_DEPTH} levels deep")
-    if _SURROGATE_ESCAPE.search(text):
-        for where, found in _walk_texts(document):
-            if _has_surrogate(found):
-                raise DocumentError(
-                    name, f"{found[:_SHOWN]!a} holds half a surrogate pair, which is no character", where
-                )
-    return document
+    for where, found in _walk_texts(document) if texts else ():
+        if _has_surrogate(found):
+            raise DocumentError(name, f"{found[:_SHOWN]!a} holds half a surrogate pair, which is no character", where)
 
 
 def parse_object(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from spotline.documents import DocumentError
+from spotline.text import find_unprintable, make_printable
 
 DATA_PREFIX = "data/"
 CONTRACTS_PREFIX = "contracts/"
@@ -51,7 +52,8 @@ def parse_data_key(key: str) -> DataKey:
     Raises
     ------
     MalformedKey
-        When the key is under `data/` but breaks the layout.
+        When the key is under `data/` but breaks the layout, or holds what S3 cannot list, what a job's environment cannot hold, or what
+        would show another name than the file has.
 
     Examples
     --------
@@ -60,18 +62,24 @@ def parse_data_key(key: str) -> DataKey:
     >>> parse_data_key("data/20130209/a+b%41.csv").dataset
     'default'
     """
+    shown = f"'{make_printable(key)}'"
+    wrong = find_unprintable(key)
+    if wrong is not None:
+        raise MalformedKey(
+            f"{shown} holds the character {wrong!a}, which is a control character or changes how others are shown; rename the file"
+        )
     parts = key.removeprefix(DATA_PREFIX).split("/")
     if parts and _DAY.fullmatch(parts[0]):
         parts.insert(0, DEFAULT_DATASET)
     if not key.startswith(DATA_PREFIX) or len(parts) != 3:
-        raise MalformedKey(f"{key!r} is not data/<dataset>/YYYYMMDD/<file> or data/YYYYMMDD/<file>")
+        raise MalformedKey(f"{shown} is not data/<dataset>/YYYYMMDD/<file> or data/YYYYMMDD/<file>")
     dataset, day, file = parts
     if not is_dataset(dataset):
-        raise MalformedKey(f"{key!r}: the dataset {dataset!r} {DATASET_RULE}")
+        raise MalformedKey(f"{shown}: the dataset {dataset[:60]!r} {DATASET_RULE}")
     if not is_day(day):
-        raise MalformedKey(f"{key!r}: {day!r} is not a day, which is written YYYYMMDD")
+        raise MalformedKey(f"{shown}: {day[:60]!r} is not a day, which is written YYYYMMDD")
     if not _FILE.fullmatch(file):
-        raise MalformedKey(f"{key!r}: {file!r} is not a .csv, .csv.gz or .csv.zst file")
+        raise MalformedKey(f"{shown}: the file is not a .csv, .csv.gz or .csv.zst file")
     return DataKey(dataset, day, file)
 
 

@@ -16,6 +16,7 @@ from spotline.executions import CLOCKS_DIFFER
 from spotline.layout import MalformedKey, contract_key, parse_data_key
 from spotline.objects import ObjectMissing, S3Objects
 from spotline.runs import Run, Source, is_share, run_id
+from spotline.text import make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +75,7 @@ def run_of(source: Source, max_bytes: int, shares: Shares | None = None) -> Run:
         raise Refused(str(malformed)) from malformed
     if source.size > max_bytes:
         raise Refused(
-            f"{source.key!r} has {source.size} bytes, more than the {max_bytes} that the stack's parameter MaxObjectBytes allows"
+            f"'{make_printable(source.key)}' has {source.size} bytes, more than the {max_bytes} that the stack's parameter MaxObjectBytes allows"
         )
     share = shares.of(key.dataset) if shares is not None else ""
     return Run(run_id=run_id(source, key), dataset=key.dataset, day=key.day, source=source, share=share)

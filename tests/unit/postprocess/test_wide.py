@@ -25,6 +25,7 @@ from tests.unit.postprocess.test_job import (
 from tests.unit.postprocess.test_kept import MOST, size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
@@ -47,7 +48,7 @@ def fields() -> list[dict[str, Any]]:
 def write_file(folder: Path) -> None:
     chance = random.Random(7)
     texts = ["", "a" * 4000, "NA", *(f"value {n}" for n in range(20))]
-    made = {
+    made: dict[str, Callable[[], object]] = {
         "string": lambda: chance.choice(texts),
         "integer": lambda: chance.randrange(100),
         "number": lambda: round(chance.random(), 6),

@@ -302,8 +302,21 @@ def reliability(actual: Numbers, probability: Numbers) -> Markup:
     )
 
 
+def _make_drawable(value: Any) -> Any:
+    """A specification without what Vega trips over in texts.
+
+    Of a character of two UTF-16 units it may draw half, when it cuts a long label, which fails; and it reads a backslash in a title as
+    the beginning of an escape.
+    """
+    if isinstance(value, str):
+        return "".join(one if one <= "\uffff" else "\u25a1" for one in value).replace("\\", "\u29f5")
+    if isinstance(value, dict):
+        return {name: _make_drawable(item) for name, item in value.items()}
+    return [_make_drawable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _draw(spec: Mapping[str, Any]) -> Markup:
     # fit-x: a drawing is exactly WIDTH wide, labels included, so that all are shown at one scale.
     sized = {**spec, "width": WIDTH, "autosize": {"type": "fit-x", "contains": "padding"}, "config": _CONFIG}
-    svg = vl_convert.vegalite_to_svg(sized, vl_version="6.4")
+    svg = vl_convert.vegalite_to_svg(_make_drawable(sized), vl_version="6.4")
     return Markup(svg)  # noqa: S704  Vega escapes the text that it draws

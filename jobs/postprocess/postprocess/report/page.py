@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from markupsafe import Markup
 
 from postprocess.parts import Task
 from postprocess.report import sections, way
-from postprocess.report.wording import count, day, number, shown, signed
+from postprocess.report.wording import count, day, make_readable, number, shown, signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +43,10 @@ def render(
     samples
         The first rejected rows.
     """
+    document, quality = make_readable(document), make_readable(quality)
+    samples = [
+        replace(sample, reasons=make_readable(sample.reasons), raw=make_readable(sample.raw)) for sample in samples
+    ]
     run, metrics, gang = document["run"], document["metrics"], document["gang"]
     rows, model = metrics["rows"], metrics["model"]
     cost = way.cost(document)

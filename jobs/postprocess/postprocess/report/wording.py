@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from spotline.text import make_printable
+
+_LONGEST = 300
+
 
 def count(value: int) -> str:
     """A number of things.
@@ -88,3 +92,18 @@ def shown(value: Any) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"
     return str(value)
+
+
+def make_readable(value: Any) -> Any:
+    r"""A JSON value whose texts, names of properties among them, are printable and not endless: data may hold any character.
+
+    >>> make_readable({"a\nb": ["\u202e", 1]})
+    {'a\\nb': ['\\u202e', 1]}
+    """
+    if isinstance(value, str):
+        return make_printable(value, _LONGEST)
+    if isinstance(value, dict):
+        return {make_printable(name, _LONGEST): make_readable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [make_readable(item) for item in value]
+    return value
