@@ -20,6 +20,7 @@ import notify
 import reconcile
 import sweep
 from announce.outcomes import SUCCEEDED, DayLate, ExecutionEnded, FileRejected, read_request
+from seen import Seen
 from spotline.failures import ErrorName, Failure
 from spotline.layout import MalformedKey, parse_data_key
 from spotline.runs import Market, Run, execution_arn, run_id
@@ -125,9 +126,9 @@ def test_reconcile_looks_where_the_event_points(
     tell(monkeypatch, reconcile.Settings)
     looked: list[str | None] = []
 
-    def again(_look: looking.Look, run: str | None = None) -> looking.Seen:
+    def again(_look: looking.Look, run: str | None = None) -> Seen:
         looked.append(run)
-        return looking.Seen()
+        return Seen()
 
     monkeypatch.setattr(looking.Look, "again", again)
     monkeypatch.setattr(reconcile, "measurements", lambda *_: iter(()))
