@@ -179,8 +179,8 @@ def test_sweep_does_what_it_is_asked_for(
 ) -> None:
     tell(monkeypatch, sweep.Settings)
     asked: list[Sweep | Backfill] = []
-    monkeypatch.setattr(sweep, "tell_late_days", lambda _known: [])
-    monkeypatch.setattr(sweep, "repeat_bad_endings", lambda _known: None)
+    monkeypatch.setattr(sweep, "tell_late_days", lambda *_: [])
+    monkeypatch.setattr(sweep, "repeat_bad_endings", lambda *_: None)
     monkeypatch.setattr(sweep, "start_runs", lambda request, *_: asked.append(request))
 
     answer = sweep.handler(sample(name), cast("LambdaContext", Context()))
