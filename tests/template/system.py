@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "template.yaml"
 DEFINITION = "statemachine/pipeline.asl.json"
+ANALYSIS_IMAGE = "jobs/analysis/Dockerfile"
 FILES = (
     TEMPLATE,
     *sorted(f"infrastructure/{path.name}" for path in (ROOT / "infrastructure").glob("*.yaml")),
     DEFINITION,
+    ANALYSIS_IMAGE,
 )
 
 REGION = "eu-central-1"

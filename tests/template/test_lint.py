@@ -45,7 +45,7 @@ def translated(texts: dict[str, str]) -> dict[str, Any]:
 
 def lint_translated(folder: Path, texts: dict[str, str]) -> str:
     for name, text in texts.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     (folder / "translated.json").write_text(json.dumps(translated(texts)))
     return lint("--template", "translated.json", "--ignore-checks", PACKAGED, cwd=folder)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tests.template.mistakes import access, capacity, data, hosts, jobs, network, places
+from tests.template.mistakes import access, capacity, data, gangs, hosts, jobs, network, places
 
 MISTAKES = (
     jobs.MISTAKES
+    | gangs.MISTAKES
     | hosts.MISTAKES
     | capacity.MISTAKES
     | places.MISTAKES

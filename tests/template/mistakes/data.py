@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.template.mistakes.planting import OBSERVABILITY, Mistake
-from tests.template.system import PROD, TEMPLATE
+from tests.template.system import FARGATE, PROD, TEMPLATE
 
 MISTAKES = {
     "a bucket without versions": Mistake(
@@ -88,5 +88,12 @@ MISTAKES = {
     "functions without traces": Mistake("everything_is_logged_and_traced", TEMPLATE, "    Tracing: Active\n", ""),
     "an alarm that tells nobody": Mistake(
         "alarms_reach_somebody", OBSERVABILITY, "      AlarmActions: [!Ref Alerts]\n", ""
+    ),
+    "an alarm on a value that nobody measured": Mistake(
+        "alarms_judge_what_was_measured",
+        OBSERVABILITY,
+        '"MAX([main, postprocess])"',
+        '"MAX([main, FILL(postprocess, 0)])"',
+        FARGATE,
     ),
 }

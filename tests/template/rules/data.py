@@ -240,6 +240,20 @@ def alarms_reach_somebody(system: System) -> Iterator[str]:
             yield f"{alarm.path} tells nobody, or does not say what no data means"
 
 
+@rests_on(
+    Choice(
+        "An alarm judges what was measured. What FILL makes up is always the newest value, and hides that nobody measured anything."
+    ),
+    Model("cloudwatch", "PutMetricAlarmInput.TreatMissingData", "Sets how this alarm is to handle missing data points"),
+)
+def alarms_judge_what_was_measured(system: System) -> Iterator[str]:
+    """How an alarm takes missing data stands in `TreatMissingData`, where whoever reads the alarm looks for it."""
+    for alarm in system.all("AWS::CloudWatch::Alarm"):
+        for metric in alarm.properties.get("Metrics", []):
+            if "FILL(" in metric.get("Expression", ""):
+                yield f"{alarm.path} fills in what was not measured: {metric['Expression']}"
+
+
 RULES = (
     buckets_are_safe,
     buckets_speak_tls_only,
@@ -253,4 +267,5 @@ RULES = (
     logs_do_not_stay_for_ever,
     everything_is_logged_and_traced,
     alarms_reach_somebody,
+    alarms_judge_what_was_measured,
 )
