@@ -34,7 +34,7 @@ def pick(kind: type[Source]) -> list[tuple[str, Source]]:
 
 @cache
 def list_imports(module: str) -> frozenset[str]:
-    """What a module imports, by the first part of its name, through the modules beside it that it imports."""
+    """What a module imports, by the first part of its name, through the modules of these tests and of the transform that it imports."""
     names: list[str] = []
     for node in ast.walk(ast.parse(find_file(module).read_text())):
         if isinstance(node, ast.Import):
@@ -43,7 +43,9 @@ def list_imports(module: str) -> frozenset[str]:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "files" and node.args:
             names.append(str(ast.literal_eval(node.args[0])))  # importlib.resources: data that a package ships
-    beside = {name for name in names if name.startswith("tests.template.") and find_file(name).exists()}
+    beside = {
+        name for name in names if name.startswith(("tests.template.", "twin.deployment.")) and find_file(name).exists()
+    }
     return frozenset(name.split(".", 1)[0] for name in names).union(*map(list_imports, beside - {module}))
 
 
