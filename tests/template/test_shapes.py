@@ -62,9 +62,33 @@ def test_a_resource_fits_the_call_that_creates_it(resource: Resource) -> None:
     properties = {key: value for key, value in resource.properties.items() if key not in own}
     if resource.type == "AWS::SQS::Queue":
         properties = {"Attributes": properties}
+    if resource.type == "AWS::Batch::ComputeEnvironment":
+        properties["ComputeResources"] = without(properties["ComputeResources"], "UpdateToLatestImageVersion")
 
     call = to_api({**generated, **properties}, shape, resource.path)
 
+    assert ParamValidator().validate(call, shape).generate_report() == ""
+    assert list(refused(call, shape)) == []
+
+
+def without(properties: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {key: value for key, value in properties.items() if key not in names}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [it for it in RESOURCES if it.values[0].type == "AWS::Batch::ComputeEnvironment"],  # type: ignore[union-attr]
+)
+def test_an_environment_fits_the_call_that_updates_it(environment: Resource) -> None:
+    shape = (
+        botocore.session.get_session()
+        .get_service_model("batch")
+        .operation_model("UpdateComputeEnvironment")
+        .input_shape
+    )
+    assert shape is not None
+    properties = without(environment.properties, "ReplaceComputeEnvironment", "Type")
+    call = to_api({"ComputeEnvironment": environment.path, **properties}, shape, environment.path)
     assert ParamValidator().validate(call, shape).generate_report() == ""
     assert list(refused(call, shape)) == []
 
