@@ -140,4 +140,11 @@ MISTAKES = {
         "      ReplaceComputeEnvironment: false\n",
         "      ReplaceComputeEnvironment: false\n      ComputeEnvironmentName: gangs\n",
     ),
+    "scratch volumes that stay for three hours": Mistake(
+        "ended_jobs_leave_no_data_on_instances", COMPUTE, "            ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=10m\n", ""
+    ),
+    "user data that Batch cannot merge": Mistake(
+        "ended_jobs_leave_no_data_on_instances", COMPUTE, "Content-Type: multipart/mixed", "Content-Type: text/plain"
+    ),
+    "an idle instance store": Mistake("instance_stores_are_used", COMPUTE, "        UserData: *user-data\n", ""),
 }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import email
+import re
 from collections import Counter
+from email.message import Message
 from typing import TYPE_CHECKING, Any
 
 from tests.template import schemas
@@ -283,6 +287,55 @@ def tags_replace(kind: str) -> bool:
         return False
 
 
+@rests_on(
+    Page(
+        "Batch User Guide",
+        "Use Amazon EC2 launch templates with Batch: user data is a MIME multi-part archive, which Batch merges with its own",
+        "https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html",
+    ),
+    Page(
+        "ECS Developer Guide",
+        "Automatic Amazon ECS task and image cleanup: stopped containers keep their data volumes",
+        "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/automated_image_cleanup.html",
+    ),
+    Choice("the data of a job that has ended is gone within the hour, before the next jobs have filled the disk"),
+)
+def ended_jobs_leave_no_data_on_instances(system: System) -> Iterator[str]:
+    """ECS removes stopped containers, with their scratch volumes, after 10 minutes and not after 3 hours."""
+    for environment in with_instances(system):
+        parts = read_user_data(template_of(system, environment.properties["ComputeResources"]))
+        settings = "\n".join(text for kind, text in parts if kind == "text/x-shellscript")
+        waits = re.findall(r"^ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=(\d+)m$", settings, re.MULTILINE)
+        if "/etc/ecs/ecs.config" not in settings or not any(int(minutes) <= 60 for minutes in waits):
+            yield f"{environment.path}: ended jobs keep their scratch volumes for hours"
+
+
+@rests_on(
+    Data("moto", "InstanceStorageInfo of DescribeInstanceTypes"),
+    Report(
+        "https://github.com/aws/amazon-ecs-agent/issues/389",
+        "a maintainer of ECS's agent: mount before the daemon starts, in a cloud-boothook",
+    ),
+    Choice("an instance store is paid for with the instance, and faster than any volume beside it"),
+)
+def instance_stores_are_used(system: System) -> Iterator[str]:
+    """Where a gang's instances have an instance store, Docker's data lies on it before Docker starts."""
+    for _, queue in gangs(system):
+        for environment in system.environments(queue):
+            parts = read_user_data(template_of(system, environment))
+            mounted = any(kind == "text/cloud-boothook" and "mkfs" in text for kind, text in parts)
+            for kind in find_types(environment["InstanceTypes"]):
+                if kind.store_gb and not mounted:
+                    yield f"{queue}: {kind.store_gb} GB of {kind.name} lie idle"
+
+
+def read_user_data(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The content types and texts of a launch template's user data, in order."""
+    archive = email.message_from_bytes(base64.b64decode(data.get("UserData", "")))
+    parts = archive.get_payload() if archive.is_multipart() else []
+    return [(part.get_content_type(), str(part.get_payload())) for part in parts if isinstance(part, Message)]
+
+
 RULES = (
     environments_are_updated_in_place,
     images_suit_their_instances,
@@ -292,4 +345,6 @@ RULES = (
     efa_is_complete,
     patches_reach_instances_and_end_no_job,
     no_tag_replaces_a_resource,
+    ended_jobs_leave_no_data_on_instances,
+    instance_stores_are_used,
 )
