@@ -390,6 +390,24 @@ with Twin() as twin:
     assert seconds < 5
 
 
+@pytest.mark.documented("https://github.com/aws/aws-cdk/issues/21577")
+@pytest.mark.parametrize(
+    "market", [{}, {"CapacityReservationType": "capacity-block", "CapacityReservationId": "cr-0123"}]
+)
+def test_the_projects_own_template_deploys_with_efa_and_reserved_capacity(twin: Twin, market: dict[str, str]) -> None:
+    # Given what prod deploys: interfaces in the launch template of a gang
+    large = {"Stage": "prod", "GangMembers": "4", "GangInstanceType": "p5.48xlarge", "Efa": "on", "Egress": "endpoints"}
+    # When it is deployed
+    stack = twin.deploy(ROOT / "template.yaml", stack_name=f"large-{len(market)}", parameters={**large, **market})
+    # Then its environments exist, those of gangs without security groups of their own
+    arns = stack.outputs["ComputeEnvironments"].split(",")
+    found = twin.client("batch").describe_compute_environments(computeEnvironments=arns)["computeEnvironments"]
+    resources = {it["computeEnvironmentName"].split("-")[-2]: it["computeResources"] for it in found}
+    groups = {name: bool(it.get("securityGroupIds")) for name, it in resources.items()}
+    assert groups == {"MainOnDemand": True, "MainSpot": True, "GpuSpot": False, "GpuOnDemand": False}
+    assert resources["GpuOnDemand"]["maxvCpus"] == 768
+
+
 @pytest.mark.ours
 def test_a_refusal_says_the_way_out() -> None:
     assert "deploy to AWS" in str(NotModelled("the type X"))
