@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -154,10 +155,15 @@ class _Turn:
 
 @dataclass
 class Line:
-    """What every call goes through."""
+    """What every call goes through. `counts` is how often each operation was called; a listing counts its pages."""
 
     fuse: Fuse = field(default_factory=Fuse)
     turns: Turns = field(default_factory=Turns)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def count_pages(self, operation: str, items: int, of: int) -> None:
+        """Count the pages of a listing that come after the first one."""
+        self.counts[operation] += max(0, -(-items // of) - 1)
 
 
 def call(method: Any) -> Any:
@@ -166,6 +172,7 @@ def call(method: Any) -> Any:
     @wraps(method)
     def through_line(self: Any, *args: Any, **arguments: Any) -> Any:
         fuse = self.line.fuse
+        self.line.counts[method.__name__] += 1
         self.line.turns.pause()
         fuse.burn()
         answer = method(self, *args, **arguments)

@@ -140,10 +140,10 @@ class FakeBatch:
 
     def get_paginator(self, name: str) -> Any:
         assert name == "list_jobs"
-        return SimpleNamespace(paginate=self._list)
+        return SimpleNamespace(paginate=self.list_jobs)
 
     @call
-    def _list(self, *, jobQueue: str, filters: Any = None, jobStatus: str | None = None) -> list[dict[str, Any]]:
+    def list_jobs(self, *, jobQueue: str, filters: Any = None, jobStatus: str | None = None) -> list[dict[str, Any]]:
         pattern = re.escape(filters[0]["values"][0]).replace(r"\*", ".*") if filters else ".*"
         found = [
             job
@@ -152,6 +152,7 @@ class FakeBatch:
             and re.fullmatch(pattern, job["jobName"])
             and (bool(filters) or job["status"] == (jobStatus or "RUNNING"))
         ]
+        self.line.count_pages("list_jobs", len(found), 100)
         return [{"jobSummaryList": found}]
 
     def _find(self, job_id: str) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,9 @@ from typing import Any
 
 from tests.unit.protocol.calls import ConditionalCheckFailedException, Line, TransactionCanceledException, call
 
+MEGABYTE = 1 << 20
+"""What a page of a query holds at most ("Query", Amazon DynamoDB API reference)."""
+
 
 def _plain(value: Any) -> Any:
     [(kind, content)] = value.items()
@@ -90,18 +93,21 @@ class FakeDynamoDB:
 
     def get_paginator(self, name: str) -> Any:
         assert name == "query"
-        return SimpleNamespace(paginate=self._query)
+        return SimpleNamespace(paginate=self.query)
 
     @call
-    def _query(self, *, ExpressionAttributeValues: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    def query(self, *, ExpressionAttributeValues: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
         if more.get("IndexName") == "failed-runs":
             since = ExpressionAttributeValues[":since"]["S"]
             failed = [item for item in self.items.values() if "failed_run" in item]
             return [{"Items": [_item(item) for item in failed if item.get("stopped_at", "") > since]}]
-        found = [item for _, item in sorted(self.items.items()) if "open_gang" in item]
-        if "IndexName" not in more:
-            found = [item for item in found if item["pk"] == ExpressionAttributeValues[":pk"]["S"]]
-        return [{"Items": [_item(item) for item in found]}]
+        one_run = None if "IndexName" in more else ExpressionAttributeValues[":pk"]["S"]
+        found = sorted(
+            ((at, item) for at, item in self.items.items() if "open_gang" in item and one_run in (None, item["pk"])),
+            key=lambda found: found[0],
+        )
+        self.line.count_pages("query", sum(len(repr(item)) for _, item in found), MEGABYTE)
+        return [{"Items": [_item(item) for _, item in found]}]
 
 
 def _item(item: dict[str, Any]) -> dict[str, Any]:

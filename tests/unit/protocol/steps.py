@@ -136,13 +136,15 @@ class FakeSteps:
 
     def get_paginator(self, name: str) -> Any:
         assert name == "list_executions"
-        return SimpleNamespace(paginate=self._list)
+        return SimpleNamespace(paginate=self.list_executions)
 
     @call
-    def _list(self, *, stateMachineArn: str, statusFilter: str, **more: Any) -> list[dict[str, Any]]:
+    def list_executions(self, *, stateMachineArn: str, statusFilter: str, **more: Any) -> list[dict[str, Any]]:
         """It lags as DescribeExecution does."""
         found = ((one.name, one.describe_late(self.lag, self.pipeline.clock.now)) for one in self.executions.values())
-        return [{"executions": [{"name": name, **one} for name, one in found if one and one["status"] == statusFilter]}]
+        listed = [{"name": name, **one} for name, one in found if one and one["status"] == statusFilter]
+        self.line.count_pages("list_executions", len(listed), 1000)
+        return [{"executions": listed}]
 
     @call
     def send_task_success(self, *, taskToken: str, output: str) -> None:
