@@ -60,6 +60,11 @@ class Hub:
         return [index for index in range(1, self._member.size) if index not in self._peers]
 
     @property
+    def addresses(self) -> list[str]:
+        """Where the connected members connect from."""
+        return [str(peer.writer.get_extra_info("peername")[0]) for peer in self._peers.values()]
+
+    @property
     def all_done(self) -> bool:
         """Whether every other member has finished its work."""
         return not self.missing and all(peer.done for peer in self._peers.values())

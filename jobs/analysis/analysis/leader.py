@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,8 @@ class Leader:
         self._supervisor = supervisor
         self._hub = Hub(member, told.generation, told.gang_silence_seconds, self._on_message, supervisor.conclude)
         self._ready: set[int] = set()
-        self._tracker: tuple[str, int] | None = None
         self._tracker_process: asyncio.subprocess.Process | None = None
+        self._complete = False
         self._formed = False
 
     @property
@@ -44,7 +45,7 @@ class Leader:
         return "; ".join(lists) or "the tracker was not ready"
 
     async def open(self, address: str) -> int | None:
-        """Listen for the members, and start the tracker; returns the port to announce."""
+        """Listen for the members, and start the tracker, which listens later; returns the port to announce."""
         port = await self._hub.open(address)
         workers = self._member.size * self._supervisor.per_member
         process = self._tracker_process = await asyncio.create_subprocess_exec(
@@ -59,8 +60,10 @@ class Leader:
         if not line:
             self._supervisor.conclude(Ending.lost("the tracker did not start"))
             return
-        self._tracker = (address, int(line))
-        self._form_if_complete()
+        self._formed = True
+        tracker = (address, int(line))
+        self._hub.tell({"formed": tracker})
+        self._supervisor.formed(tracker)
 
     def on_ready(self) -> None:
         """The leader's own workers are ready."""
@@ -117,10 +120,10 @@ class Leader:
 
     def _form_if_complete(self) -> None:
         complete = self._supervisor.ready and len(self._ready) == self._member.size - 1
-        if complete and self._tracker is not None and not self._formed:
-            self._formed = True
-            self._hub.tell({"formed": self._tracker})
-            self._supervisor.formed(self._tracker)
+        process = self._tracker_process
+        if complete and not self._complete and process is not None and process.stdin is not None:
+            self._complete = True
+            process.stdin.write(f"{json.dumps(self._hub.addresses)}\n".encode())
 
     def _end_if_done(self) -> None:
         if self._supervisor.done and self._hub.all_done:

@@ -1,7 +1,8 @@
 """XGBoost's tracker, which brings the workers together, as a process of the leader's own.
 
-In a process of its own because an error in a worker must not wedge on a tracker thread beside it. It prints its port, and
-leaves when its standard input closes: with its supervisor, however that ends.
+In a process of its own because an error in a worker must not wedge on a tracker thread beside it. It is started early, and listens only
+once it reads who the members are, when all of them are ready: a port that is open for a second is found by nobody. It prints its port,
+and leaves when its standard input closes: with its supervisor, however that ends.
 
 The tracker is one object of XGBoost's C API (`xgboost/c_api.h`, "Tracker"). It is called without the Python package, whose
 import takes half a second and 80 MB: the gang waits for this process before it can form.
@@ -15,6 +16,8 @@ import sys
 import threading
 from pathlib import Path
 
+from analysis.admission import admit_only, find_source
+
 
 class TrackerError(Exception):
     """The library is not there, or refused a call."""
@@ -23,6 +26,9 @@ class TrackerError(Exception):
 def main(address: str, workers: int) -> None:
     """Serve one gang of `workers` at `address`, with ranks in the order of the task ids."""
     library = _library()
+    line = sys.stdin.readline()
+    if not line:
+        return  # the gang did not form
     handle = ctypes.c_void_p()
     options = {
         "dmlc_communicator": "rabit",
@@ -36,7 +42,13 @@ def main(address: str, workers: int) -> None:
     _call(library, "XGTrackerRun", handle, b"{}")
     told = ctypes.c_char_p()
     _call(library, "XGTrackerWorkerArgs", handle, ctypes.byref(told))
-    sys.stdout.write(f"{json.loads(told.value or b'{}')['dmlc_tracker_port']}\n")
+    port = int(json.loads(told.value or b"{}")["dmlc_tracker_port"])
+    try:
+        admit_only(port, {*json.loads(line), find_source(address)})
+    except (OSError, ValueError) as refused:
+        # Then the security group alone keeps strangers away, as it does from every other port.
+        sys.stderr.write(f"the tracker's port is not restricted to the gang's members: {refused}\n")
+    sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     threading.Thread(target=_leave_with_supervisor, daemon=True).start()
     _call(library, "XGTrackerWaitFor", handle, b"{}")
