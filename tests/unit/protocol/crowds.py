@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from spotline.gangs import Gang
 from spotline.runs import Market, Priority
@@ -23,7 +24,7 @@ def one_runs_and_many_wait(many: int) -> World:
     source = {"bucket": "in", "size": 9, "version_id": "w"}
     for number in range(many):
         name = f"flights-20130209-{number:016x}"
-        document = {"run_id": name, "dataset": "flights", "day": "20130209", "market": "spot-only"}
+        document: dict[str, Any] = {"run_id": name, "dataset": "flights", "day": "20130209", "market": "spot-only"}
         document["source"] = {**source, "key": f"data/flights/20130209/{number}.csv"}
         execution = Execution(name, document, world.clock.now, state=SPOT_ONLY, waits_for=f"{TOKEN}{number}")
         execution.keep_description(world.clock.now)

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from benchmarks.growth import BEFORE, retrier_now, submit_burst
 from tests.unit.protocol.crowds import calls_of, one_runs_and_many_wait
 from tests.unit.protocol.scenes import gang_jobs
 
@@ -58,3 +59,10 @@ def test_ends_that_no_event_told_of_are_found_by_a_full_reconcile() -> None:
     # Then these are closed, and only these were read
     assert len(list(world.table.open_gangs())) == 201 - len(stopped)
     assert world.line.counts["describe_execution"] <= len(stopped) + 2
+
+
+def test_a_burst_of_files_outlasts_the_rate_of_batch() -> None:
+    # Batch takes 50 submissions a second ("AWS Batch service quotas", AWS Batch user guide): 10,000 files in a minute are 167.
+    assert submit_burst(10_000, within=60, retrier=BEFORE).failed > 0
+    for seed in range(3):
+        assert submit_burst(10_000, within=60, retrier=retrier_now(), seed=seed).failed == 0

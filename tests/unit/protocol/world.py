@@ -301,8 +301,12 @@ class World(Pipeline):
             if pk.startswith("DAY#")
         }
 
-    def heal(self, rounds: int = 40) -> None:
-        """Nothing fails any more: capacity comes, functions finish, time passes, and an operator redrives what failed."""
+    def heal(self, rounds: int = 150) -> None:
+        """Nothing fails any more: capacity comes, functions finish, time passes, and an operator redrives what failed.
+
+        A round is an hour, and so many are six days: on the most crowded day there are hours for one attempt, and each of three runs may
+        need one, after a day whose hours are spent.
+        """
         for _ in range(rounds):
             self.sweep()
             for task in list(self.launches):
