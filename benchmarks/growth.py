@@ -17,12 +17,16 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from sweeping.listing import Landed, recent_versions
+from tests.unit.functions.large_bucket import SINCE, VERSIONS_EACH, Bucket
 from tests.unit.protocol.crowds import TOKEN, calls_of, one_runs_and_many_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from mypy_boto3_s3 import S3Client
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
@@ -190,6 +194,21 @@ def backfill(files: int) -> Row:
     )
 
 
+def sweep_everything(objects: int) -> Row:
+    """A sweep of a bucket in which few files landed lately."""
+    bucket = Bucket(objects, recent_every=10_000)
+    found = [one for one in recent_versions(cast("S3Client", bucket), "ingest", SINCE) if isinstance(one, Landed)]
+    calls = sum(bucket.calls.values())
+    return Row(
+        f"a sweep of {objects:,} objects with {objects * VERSIONS_EACH:,} versions, {len(found)} of them new",
+        f"{objects * VERSIONS_EACH // 1000:,} calls",
+        f"{calls:,}, and {len(found)} StartExecution",
+        f"{(calls + len(found)) * CALL_SECONDS:.0f} s",
+        "-",
+        "Lambda: 15 min an invocation, of which a sweep may take twelve",
+    )
+
+
 def failures_at_once(many: int) -> Row:
     """Each failure is a message of its own."""
     return Row(
@@ -209,6 +228,7 @@ ROWS: Sequence[Callable[[], Row]] = (
     lambda: ends_at_once(1825),
     lambda: files_at_once(10_000),
     lambda: backfill(1825),
+    lambda: sweep_everything(1_000_000),
     lambda: failures_at_once(1825),
 )
 

@@ -23,16 +23,19 @@ from spotline.starting import SHARES_CONFIG, Shares, ask_to_tell
 from sweeping.attempts import History
 from sweeping.endings import bad_endings
 from sweeping.lateness import late_days
-from sweeping.listing import EVERYTHING, newest_versions, stretches
+from sweeping.listing import newest_versions, recent_versions, stretches
 from sweeping.requests import Progress, Sweep, read_request
 from sweeping.work import Starter, Tally, each, fill, find_missed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
 
+    from sweeping.listing import Landed, Passed
     from sweeping.requests import Backfill
 
 logger = Logger()
@@ -137,10 +140,12 @@ def start_runs(request: Sweep | Backfill, known: Settings, tally: Tally, context
         Shares(boto3.client("s3", config=SHARES_CONFIG), known.ingest_bucket),
     )
     if isinstance(request, Sweep):
-        where = EVERYTHING
-        act = find_missed(starter, datetime.now(UTC) - timedelta(days=known.look_back_days), tally)
+        since = datetime.now(UTC) - timedelta(days=known.look_back_days)
+        found: Iterator[Landed | Passed] = recent_versions(s3, known.ingest_bucket, since, request.progress.after)
+        act = find_missed(starter, tally)
     else:
         where = stretches(request.dataset, request.first, request.last)
+        found = newest_versions(s3, known.ingest_bucket, where, request.progress.after)
         history = History(starter.steps, s3, known.state_machine_arn, known.results_bucket)
         act = fill(starter, history, request, tally)
     began = time.monotonic()
@@ -150,7 +155,7 @@ def start_runs(request: Sweep | Backfill, known: Settings, tally: Tally, context
         worked = timedelta(seconds=time.monotonic() - began)
         return left < CLOSING or (not request.progress.turns and worked > FIRST_TURN)
 
-    each(newest_versions(s3, known.ingest_bucket, where, request.progress.after), tally, time_is_up, act)
+    each(found, tally, time_is_up, act)
 
 
 def go_on(client: LambdaClient, request: Sweep | Backfill, progress: Progress, function: str) -> None:

@@ -10,10 +10,10 @@ from spotline.layout import parse_data_key
 from spotline.runs import MarketChoice, Priority, run_id
 from spotline.starting import Refused, run_of, start_run
 from sweeping.attempts import Left, decide
+from sweeping.listing import Passed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -81,7 +81,9 @@ class Starter:
         return start_run(self.steps, self.state_machine_arn, run)
 
 
-def each(landed: Iterable[Landed], tally: Tally, time_is_up: Callable[[], bool], act: Callable[[Landed], None]) -> None:
+def each(
+    landed: Iterable[Landed | Passed], tally: Tally, time_is_up: Callable[[], bool], act: Callable[[Landed], None]
+) -> None:
     """Do `act` for one after the other until there are no more, or the time is up; the first is done in any case.
 
     One that fails is noted, and the others are done all the same; `OUTAGE` of them in a row are no fault of theirs, and end it.
@@ -90,6 +92,10 @@ def each(landed: Iterable[Landed], tally: Tally, time_is_up: Callable[[], bool],
     for one in landed:
         if tally.seen and time_is_up():
             return
+        if isinstance(one, Passed):
+            tally.seen += one.objects
+            tally.stopped_after = one.key
+            continue
         failed = len(tally.failed)
         with isolate(one.source.key, tally.failed):
             try:
@@ -104,15 +110,13 @@ def each(landed: Iterable[Landed], tally: Tally, time_is_up: Callable[[], bool],
     tally.stopped_after = None
 
 
-def find_missed(starter: Starter, since: datetime, tally: Tally) -> Callable[[Landed], None]:
-    """What a sweep does with what it finds: start the run of everything that landed since then.
+def find_missed(starter: Starter, tally: Tally) -> Callable[[Landed], None]:
+    """What a sweep does with what it finds: start the run of everything that landed lately.
 
     Almost all of them run already, and starting one again is no start: nothing is asked first.
     """
 
     def act(landed: Landed) -> None:
-        if landed.at < since:
-            return
         run = starter.run(landed)
         if starter.start(run):
             tally.started.append(run.run_id)

@@ -53,6 +53,7 @@ class Leader:
         )
         if process.stdout is not None:
             self._learning = asyncio.create_task(self._learn_tracker(address, process.stdout))
+        self._form_if_complete()  # a gang of one may have been ready before
         return port
 
     async def _learn_tracker(self, address: str, told: asyncio.StreamReader) -> None:

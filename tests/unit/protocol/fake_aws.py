@@ -84,7 +84,13 @@ class FakeS3:
     @call
     def _list(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:
         keys = sorted(key for bucket, key in self.objects if bucket == Bucket and key.startswith(Prefix))
-        return [{"Contents": [{"Key": key} for key in keys]}]
+        newest = {version["Key"]: version for version in self.versions if version["Key"].startswith(Prefix)}
+        return [{"Contents": [{"Key": key} for key in keys] + [newest[key] for key in sorted(newest)]}]
+
+    @call
+    def list_object_versions(self, *, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:
+        newest = [version for version in self.versions if version["Key"].startswith(Prefix)][-MaxKeys:]
+        return {"Versions": [version | {"IsLatest": True} for version in newest]}
 
 
 def _etag(body: bytes) -> str:

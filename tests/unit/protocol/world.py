@@ -32,7 +32,7 @@ from spotline.run_table import RunTable
 from spotline.runs import Priority
 from spotline.starting import run_of, start_run
 from sweeping import work
-from sweeping.listing import EVERYTHING, newest_versions
+from sweeping.listing import recent_versions
 from tests.unit.protocol.calls import Clock, Crashed, InternalServerError, Line
 from tests.unit.protocol.fake_aws import FakeBatch, FakeS3
 from tests.unit.protocol.fake_dynamodb import FakeDynamoDB
@@ -140,8 +140,9 @@ class World(Pipeline):
         """`sweep` looks for what has landed and does not run."""
         starter = work.Starter(self.clients.steps, MACHINE, 1000)
         tally = work.Tally()
-        act = work.find_missed(starter, self.clock.now - LOOKED_BACK, tally)
-        self.attempt(lambda: work.each(newest_versions(self.clients.s3, INGEST, EVERYTHING), tally, lambda: False, act))
+        act = work.find_missed(starter, tally)
+        found = recent_versions(self.clients.s3, INGEST, self.clock.now - LOOKED_BACK)
+        self.attempt(lambda: work.each(found, tally, lambda: False, act))
 
     def launch(self, task: launch_gang.Task) -> None:
         """Lambda runs launch_gang; a function that failed fails its Task, under the names that the definition retries."""
