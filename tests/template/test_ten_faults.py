@@ -70,7 +70,7 @@ FAULTS = {
     "10 an alarm with FILL": Fault(("an alarm on a value that nobody measured",)),
     "10 prices of types that differ": Fault(("a dearer type beside the gang's on Spot",), ours=True),
     "10 scratch files that stay": Fault(
-        (),
+        ("scratch volumes that stay for three hours",),
         (
             "tests/unit/analysis/test_scratch.py::test_a_gang_that_is_done_leaves_no_scratch_files",
             "tests/unit/preprocess/test_leaving.py::test_sigterm_ends_preprocess_and_its_scratch_files",
