@@ -214,9 +214,7 @@ _BY_BATCH = Answer("retried by Batch")
 FAILURES: dict[str, Failure] = {
     "program failure": Failure(exits_with(1), "Job.Failed"),
     "data refused": Failure(data_refused, "Data.Rejected"),
-    "bad configuration": Failure(
-        bad_configuration, "Job.Misconfigured", {Stage.SPOT_GANG: _RETRIED, Stage.ON_DEMAND_GANG: _RETRIED}
-    ),
+    "bad configuration": Failure(bad_configuration, "Job.Misconfigured"),
     "out of memory": Failure(out_of_memory, "Job.OutOfMemory"),
     "image missing": Failure(image_missing, "Job.ImageUnavailable", at_checkpoint=False),
     "timeout": Failure(timed_out, "Job.TimedOut"),

@@ -15,6 +15,7 @@ _ADVICE = {
     "Job.OutOfMemory": "Give the job more memory (a template parameter), deploy, then redrive.",
     "Job.ImageUnavailable": "Push the image, or mend its address in the parameters and deploy, then redrive.",
     "Job.TimedOut": "See in the log what took so long. If the data simply grew, raise the job's timeout, deploy, then redrive.",
+    "Job.NotPlaced": "No instance was there that the job fits on. Batch also says so while instances start from zero: redrive once. If it comes again, the job asks for more than any instance type of its queue has.",
     "Job.Misconfigured": "The message or the log names what is not set up. Fix it, then redrive.",
     "Job.Terminated": "Somebody ended the job. Redrive when it may run again.",
     "Job.Failed": "The program failed by itself. Mend it, push the image, then redrive.",

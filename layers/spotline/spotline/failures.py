@@ -55,6 +55,7 @@ class ErrorName(StrEnum):
     JOB_OUT_OF_MEMORY = "Job.OutOfMemory"
     JOB_IMAGE_UNAVAILABLE = "Job.ImageUnavailable"
     JOB_TIMED_OUT = "Job.TimedOut"
+    JOB_NOT_PLACED = "Job.NotPlaced"
     JOB_MISCONFIGURED = "Job.Misconfigured"
     JOB_TERMINATED = "Job.Terminated"
     JOB_FAILED = "Job.Failed"
@@ -188,8 +189,9 @@ _RULES = (
     ),
     _Rule(
         # Batch sets this reason for a job that fits, too, while its environment starts instances from zero, and clears it when they are
-        # there (seen live: nextflow-io/nextflow issue 7479). The state machine tries a gang once more before it believes it.
-        ErrorName.JOB_MISCONFIGURED,
+        # there (seen live: nextflow-io/nextflow issue 7479). So it has a name of its own, and the state machine tries a gang once more
+        # before it believes it.
+        ErrorName.JOB_NOT_PLACED,
         lambda end: "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT" in end.status_reason,
         "Batch found no instance that {who} fits on: {detail}. Batch also says so for a while when it starts instances from zero: redrive"
         " once. If it fails again, the definition asks for more than any instance type of the queue's environments has",

@@ -107,11 +107,8 @@ def test_an_analysis_of_other_rows_does_not(world: World) -> None:
 
 
 def test_what_batch_will_not_take_fails_the_task(world: World) -> None:
-    # Given a Batch that refuses the submission, and the retry that a misconfiguration gets
     world.batch.refusing = True
-    for _ in range(2):
-        assert run_of(world).status == "RUNNING"
-        assert answer(world)["outcome"] == "refused by Batch"
+    assert answer(world)["outcome"] == "refused by Batch"
     assert (run_of(world).status, run_of(world).error) == ("FAILED", "Job.Misconfigured")
     assert list(world.table.open_gangs()) == []
     assert [item for item in world.dynamodb.items.values() if "holders" in item] == []

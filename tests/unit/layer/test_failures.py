@@ -98,7 +98,7 @@ GANGS = [
         "Job.ImageUnavailable",
         1,
     ),
-    ("can never be placed", SPOT, [failed(NEVER_FITS)], (), "Job.Misconfigured", 0),
+    ("can never be placed", SPOT, [failed(NEVER_FITS)], (), "Job.NotPlaced", 0),
     ("bad configuration", SPOT, [failed(EXITED, 78), failed(EXITED, 76)], (), "Job.Misconfigured", 0),
     (
         "out of memory",
@@ -200,7 +200,7 @@ def test_a_gang_that_did_not_form_though_all_had_started_names_nobody() -> None:
 @pytest.mark.parametrize("market", [SPOT, ON_DEMAND, None])
 def test_a_reason_that_batch_also_gives_while_it_starts_instances_says_so(market: Market | None) -> None:
     failure = classify(failed(NEVER_FITS), market=market)
-    assert failure.error == ErrorName.JOB_MISCONFIGURED
+    assert failure.error == ErrorName.JOB_NOT_PLACED
     assert "redrive once" in failure.sentence
 
 
@@ -225,7 +225,7 @@ CONTAINERS = [
     ),
     ("timed out", failed("Job attempt duration exceeded timeout"), "Job.TimedOut"),
     ("no capacity, and its queue tries both markets", failed(NO_ROOM), "OnDemand.NoCapacity"),
-    ("can never be placed", failed(NEVER_FITS), "Job.Misconfigured"),
+    ("can never be placed", failed(NEVER_FITS), "Job.NotPlaced"),
     ("a code that only a gang gives a meaning", failed(EXITED, 76), "Job.Failed"),
     ("try again, where nobody does", failed(EXITED, 75), "Job.Failed"),
     ("terminated by Step Functions", failed("Terminated by Step Functions: task was aborted"), "Job.Terminated"),

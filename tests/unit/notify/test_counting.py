@@ -39,7 +39,7 @@ def test_a_run_s_end_is_counted_once(edge: Edge, capsys: pytest.CaptureFixture[s
     invoke(ended("FAILED"))
     again = counted(capsys.readouterr().out)
 
-    assert (first["RunsFailed"], first["EstimatedCostUSD"], first["StageSeconds"]) == (1, 0.4, 7200.0)
+    assert (first["RunsFailed"], first["EstimatedCostUSD"], first["StageSeconds"]) == (1, 0.38, 7200.0)
     assert again.keys() == {"MessageToldOrUnneeded", "MessageNotTold"}
 
 
@@ -70,9 +70,9 @@ def test_a_failed_run_s_cost_is_told_and_recorded(edge: Edge) -> None:
     invoke(ended("FAILED"))
 
     (note,) = edge.topic.received()
-    assert "Cost, estimated: $0.40 (2 h On-Demand)" in note["Message"]
+    assert "Cost, estimated: $0.38 (2 h On-Demand)" in note["Message"]
     cost = run_record(edge)["cost"]
-    assert (cost["total"], cost["jobs"][0]["job_id"]) == (Decimal("0.4"), "job-1")
+    assert (cost["total"], cost["jobs"][0]["job_id"]) == (Decimal("0.38"), "job-1")
 
 
 def test_what_batch_has_forgotten_stays_in_the_cost(edge: Edge) -> None:
@@ -82,7 +82,7 @@ def test_what_batch_has_forgotten_stays_in_the_cost(edge: Edge) -> None:
 
     invoke(ended("FAILED", 1))
 
-    assert "$0.60 (3 h On-Demand)" in edge.topic.received()[-1]["Message"]
+    assert "$0.57 (3 h On-Demand)" in edge.topic.received()[-1]["Message"]
 
 
 def test_a_superseded_run_has_a_cost_all_the_same(edge: Edge) -> None:
@@ -90,7 +90,7 @@ def test_a_superseded_run_has_a_cost_all_the_same(edge: Edge) -> None:
     edge.steps.output = json.dumps({**INPUT, "outcome": "superseded"})
 
     assert invoke(ended("SUCCEEDED")) == {"TOPIC": "nothing-to-say", "SLACK": "webhook-unset"}
-    assert run_record(edge)["cost"]["total"] == Decimal("0.4")
+    assert run_record(edge)["cost"]["total"] == Decimal("0.38")
 
 
 def test_a_price_table_that_cannot_be_read_keeps_nothing_from_being_told(
