@@ -58,6 +58,21 @@ validate: $(VALIDATORS) ## Prove the template without an account (sam, checkov, 
 test-images: $(VALIDATORS) ## Build the images and run samples in them, and each event with sam; where there is Docker.
 	PATH="$(CURDIR)/.venv-validate/bin:$$PATH" IMAGES_BASE="$(IMAGES_BASE)" $(PYTEST) tests/images
 
+MUTATOR := .venv-mutants/.installed
+$(MUTATOR): requirements/mutants.txt requirements/dev.txt $(INSTALLED) $(CELLS)
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-mutants
+	@$(UV) pip install --quiet --python .venv-mutants/bin/python --require-hashes --requirement requirements/dev.txt \
+		--requirement requirements/mutants.txt
+	@touch $@
+
+.PHONY: mutants
+mutants: $(MUTATOR) ## Mutate the decisions of layer and functions: at least 95% must be noticed by their tests; hours (docs/mutants.md).
+	.venv-mutants/bin/python tests/mutants/run.py
+
+.PHONY: mutants-sample
+mutants-sample: $(MUTATOR) ## A seeded sample of that, in a minute.
+	.venv-mutants/bin/python tests/mutants/run.py --sample 25
+
 .PHONY: lint
 lint: setup ## Ruff (rules and format) and mypy.
 	$(BIN)/ruff check .
@@ -79,6 +94,8 @@ lock: setup ## Pin every dependency by hash again (requirements/*.txt), naming n
 		--group dev --group aws-cli pyproject.toml --output-file requirements/dev.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
 		--group dev --group aws-cli --group benchmarks pyproject.toml --output-file requirements/benchmarks.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
+		--constraint requirements/dev.txt requirements/mutants.in --output-file requirements/mutants.txt
 	for input in requirements/uv.in requirements/validate.in requirements/compiler.in; do \
 		$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
 			$$input --output-file $${input%.in}.txt; \
@@ -86,4 +103,4 @@ lock: setup ## Pin every dependency by hash again (requirements/*.txt), naming n
 
 .PHONY: clean
 clean: ## Remove what was installed and built.
-	rm -rf .venv .venv-validate .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis $(CELLS)*
+	rm -rf .venv .venv-validate .venv-mutants .mutants .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis $(CELLS)*
