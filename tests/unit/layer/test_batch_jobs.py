@@ -132,7 +132,7 @@ def test_unfinished_jobs_of_a_run_are_read_with_what_their_tags_say() -> None:
         "spotline:execution-arn": "arn",
         "spotline:generation": "7",
     }
-    waiting = {"status": "RUNNABLE", "createdAt": 5000, "attempts": [{"stoppedAt": 9000}, {}]}
+    waiting: dict[str, Any] = {"status": "RUNNABLE", "createdAt": 5000, "attempts": [{"stoppedAt": 9000}, {}]}
     batch = Batch(
         job("a", tags=tags, **waiting),
         job("b", status="PENDING", arrayProperties={"statusSummary": {"RUNNABLE": 1}}),
