@@ -194,6 +194,7 @@ _ENDS_OF_GANGS = {
     "Spot.NoCapacity": "no capacity",
     "OnDemand.NoCapacity": "no capacity",
     "Gang.MemberLost": "lost a member",
+    "Job.Misconfigured": "misconfigured",
 }
 
 

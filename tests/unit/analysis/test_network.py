@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+import analysis
 from analysis import engine, hosts
 from analysis.conformance import data
 from analysis.network import Network, find_network, require_efa
@@ -16,9 +18,7 @@ from spotline.exits import ExitCode
 from spotline.settings import SettingsError
 from tests.unit.analysis.gangs import gang
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+DOCKERFILE = Path(analysis.__file__).parents[1] / "Dockerfile"
 LIBFABRIC = "opt/amazon/efa/lib/libfabric.so.1"
 PLUGIN = "opt/amazon/ofi-nccl/lib/x86_64-linux-gnu/libnccl-net.so"
 DEVICES = tuple(f"dev/infiniband/uverbs{number}" for number in range(4))
@@ -83,6 +83,26 @@ def test_the_loaders_own_configuration_counts(tmp_path: Path) -> None:
     (folder / "000_efa.conf").write_text("# EFA\n/opt/amazon/efa/lib\n")
     (folder / "100_ofinccl.conf").write_text("/opt/amazon/ofi-nccl/lib/x86_64-linux-gnu\n")
     require_efa({"FI_PROVIDER": "efa"}, tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["opt/amazon/ofi-nccl/lib/x86_64-linux-gnu", "opt/amazon/ofi-nccl/lib"])
+def test_the_shipped_image_finds_what_the_efa_installer_leaves(tmp_path: Path, folder: str) -> None:
+    # Given the variables of the Dockerfile, and the installer's folders: Debian's for the plugin, or the plain one of older versions
+    [path] = re.findall(r"LD_LIBRARY_PATH=([^$\s]+)", DOCKERFILE.read_text())
+    found = find_network({"LD_LIBRARY_PATH": path}, build(tmp_path, LIBFABRIC, f"{folder}/libnccl-net.so", *DEVICES))
+    assert found.missing == ()
+
+
+def test_the_shipped_image_has_efa_only_where_it_is_asked_for_and_pins_its_installer() -> None:
+    text = DOCKERFILE.read_text()
+    assert re.findall(r"^FROM (\S+)(?: AS (\S+))?$", text, re.MULTILINE) == [
+        ("${BASE}", "plain"),
+        ("plain", "efa"),
+        ("plain", ""),
+    ]
+    assert re.search(r"^ARG EFA_VERSION=\d+\.\d+\.\d+$", text, re.MULTILINE)
+    assert re.search(r"^ARG EFA_SHA256=[0-9a-f]{64}$", text, re.MULTILINE)
+    assert text.index("sha256sum --check") < text.index("./efa_installer.sh")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.unit.analysis.gangs import SABOTAGE, Gang, environment, gang
 if TYPE_CHECKING:
     from pathlib import Path
 
-SLOW = {"pythonpath": SABOTAGE, "sabotage": "0:12:slow", "sabotage_seconds": "4"}
+SLOW: dict[str, Any] = {"pythonpath": SABOTAGE, "sabotage": "0:12:slow", "sabotage_seconds": "4"}
 
 
 @pytest.fixture
