@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.template.mistakes import access, capacity, data, gangs, hosts, jobs, network, places
+from tests.template.mistakes import access, capacity, data, gangs, hosts, jobs, keys, network, places
 
 MISTAKES = (
     jobs.MISTAKES
@@ -12,5 +12,6 @@ MISTAKES = (
     | places.MISTAKES
     | network.MISTAKES
     | access.MISTAKES
+    | keys.MISTAKES
     | data.MISTAKES
 )

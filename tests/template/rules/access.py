@@ -238,7 +238,11 @@ def nobody_ends_the_jobs_of_others(system: System) -> Iterator[str]:
         "Permissions boundaries for IAM entities",
         "https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html",
     ),
-    Data("aws-sam-translator", "the roles that SAM makes for functions, state machines and schedules"),
+    Page(
+        "AWS SAM Developer Guide",
+        "ScheduleV2: PermissionsBoundary and RoleArn, but no path for the role that SAM makes",
+        "https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-schedulev2.html",
+    ),
 )
 def every_role_takes_boundary_and_path(system: System) -> Iterator[str]:
     """Whoever may create roles only within a boundary and under a path can deploy; one role without them fails the deployment."""
