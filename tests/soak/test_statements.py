@@ -78,6 +78,7 @@ def company() -> Iterator[Company]:
             "GangMembers": "2",
             "PermissionsBoundary": boundary["Policy"]["Arn"],
             "RolePath": "/teams/data/",
+            "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
         }
         stack = twin.deploy(ROOT / "template.yaml", stack_name="spotline", parameters=parameters)
         secret = stack.outputs["SlackWebhookSecret"]
