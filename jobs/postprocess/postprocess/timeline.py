@@ -95,7 +95,7 @@ def _gang(use: JobUse, record: Mapping[str, Any]) -> Leg:
         attempt=1,
         market=record.get("market") or next((attempt.market.value for attempt in use.attempts), None),
         job_id=use.job_id,
-        waited_from=_moment(record.get("launched_at")) or use.submitted,
+        waited_from=_waited_from(record) or use.submitted,
         started=max(firsts) if complete else None,
         ended=(max(over) if over else _moment(record.get("closed_at"))) if len(over) == len(ends) else None,
         outcome=record.get("outcome") or use.outcome,
@@ -114,11 +114,16 @@ def _without_job(record: Mapping[str, Any]) -> Leg:
         attempt=1,
         market=record["market"],
         job_id=record.get("job_id"),
-        waited_from=_moment(record["launched_at"]) or 0.0,
+        waited_from=_waited_from(record) or 0.0,
         started=None,
         ended=_moment(record.get("closed_at")),
         outcome=record.get("outcome"),
     )
+
+
+def _waited_from(record: Mapping[str, Any]) -> float | None:
+    """Since when a gang waited: since its Task asked, or since an older generation of it gave its slot away."""
+    return _moment(record.get("requeued_at") or record.get("launched_at"))
 
 
 def _moment(text: str | None) -> float | None:

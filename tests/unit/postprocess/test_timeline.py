@@ -70,6 +70,16 @@ def test_a_gang_without_a_job_is_told_from_its_record() -> None:
     assert Leg("analysis", 2, 1, "ON_DEMAND", None, 125.0, None, None, "Budget.Exhausted") in legs
 
 
+def test_a_gang_that_goes_on_for_one_that_gave_way_waits_from_then_on() -> None:
+    gave_way = {**LAUNCHED, "outcome": "gave way", "closed_at": "2013-02-10T06:07:05+00:00"}
+    goes_on = {**LAUNCHED, "generation": 2, "job_id": None, "requeued_at": "2013-02-10T06:07:05+00:00"}
+
+    legs = timeline([PREPROCESS, GANG], [gave_way, goes_on])
+
+    [first, second] = [leg for leg in legs if leg.stage == "analysis"]
+    assert second.waited_from - first.waited_from == 300.0
+
+
 def test_what_runs_has_no_end_yet() -> None:
     running = replace(PREPROCESS, stage=Stage.POSTPROCESS, members=((attempt(60, None),),), outcome=None)
 
