@@ -97,8 +97,9 @@ def _cut(day: Distribution, edges: np.ndarray) -> np.ndarray:
     """The shares of rows that are missing and between these edges, read off the line through the day's quantiles."""
     assert day.quantiles is not None  # noqa: S101  the caller has looked
     points, last = np.unique(np.array(day.quantiles)[::-1], return_index=True)
-    # Of quantiles that share a value the highest counts: so many rows lie at or below it.
-    below = np.interp(edges, points, np.array(SHARES)[::-1][last], left=0.0, right=1.0)
+    # Of quantiles that share a value the highest counts: so many rows lie at or below it. The difference of two of the largest floats
+    # would overflow; a quarter of each does not, and changes no share.
+    below = np.interp(edges / 4, points / 4, np.array(SHARES)[::-1][last], left=0.0, right=1.0)
     stretches = np.diff(np.concatenate([[0.0], below, [1.0]]))
     return np.concatenate([[day.missing], (1 - day.missing) * stretches])
 

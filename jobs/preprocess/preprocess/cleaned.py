@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from preprocess.moments import to_local
 from spotline.contracts import FieldType
 from spotline.contracts.cells import is_utc
 
@@ -66,8 +67,9 @@ def _text(field: Field) -> pl.Expr:
 def _moment(field: Field, cell: pl.Expr) -> pl.Expr:
     if field.format == "default":
         return cell.dt.to_string(_DEFAULT_FORMATS[field.type])
-    if field.type is FieldType.DATETIME and field.zone is not None:
-        cell = cell.dt.convert_time_zone(field.zone)
+    zone = field.zone
+    if field.type is FieldType.DATETIME and zone is not None:
+        cell = cell.map_batches(lambda moments: to_local(moments, zone), return_dtype=pl.Datetime("us"))
     elif field.type is FieldType.DATETIME and not is_utc(field):
         cell = cell.dt.replace_time_zone(None)
     # Python's %f is microseconds, which polars calls %6f.

@@ -9,14 +9,13 @@ an outcome.
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from preprocess.arrow import FLOAT64, INT32, INT64, lend
-from preprocess.moments import column_of, layout_of
+from preprocess.moments import column_of, layout_of, to_utc
 from preprocess.native import DOUBTFUL, VALUE, CellReader
 from preprocess.spellings import FEW, Coded, Spellings
 from spotline.contracts import Case, Field, FieldType
@@ -190,7 +189,7 @@ def _moment_reader(field: Field, sample: pl.Series) -> Callable[[Texts], Reading
         seconds, states = reader.moments(cells, layout)
         column = column_of(field.type, field.name, seconds, states == VALUE)
         if is_utc(field) and field.type is FieldType.DATETIME:
-            column = _in_utc(column, zone)
+            column = to_utc(column, zone)
         if tests:
             column = column.to_frame().select(pl.when(*tests).then(field.name)).to_series()
         if tests or zone is not None:
@@ -207,13 +206,3 @@ def _usual_format(field: Field, sample: pl.Series) -> str:
         with_zone = int(sample.str.ends_with("Z").sum())
         return _DATETIME_FORMATS[0 if 2 * with_zone > len(sample) else 1]
     return {FieldType.DATE: "%Y-%m-%d", FieldType.TIME: "%H:%M:%S", FieldType.YEARMONTH: "%Y-%m"}[field.type]
-
-
-def _in_utc(values: pl.Series, zone: str | None) -> pl.Series:
-    """Local times of a zone (None: UTC) as moments, null where that is not certain."""
-    if zone is None:
-        return values.dt.replace_time_zone("UTC")
-    # Polars tells no daylight saving time after 2099, and histories of zones before 1970 differ.
-    known = values.is_between(datetime(1970, 1, 2), datetime(2037, 12, 31))  # noqa: DTZ001
-    values = values.set(~known, None)
-    return values.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")

@@ -1,12 +1,15 @@
-"""Moments written in a fixed width: where `2013-02-09T10:30:00Z` has its digits and marks, each has its place."""
+"""Moments: those written in a fixed width, where `2013-02-09T10:30:00Z` has its digits and marks, and those of a time zone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from preprocess.arrow import DATE, DATETIME, TIME, lend
 from preprocess.native import MAX_WIDTH
@@ -15,12 +18,13 @@ from spotline.contracts import FieldType
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import polars as pl
-
     from preprocess.arrow import Flags
 
 _WIDTHS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
 _SECONDS_OF_A_DAY = 86_400
+
+# Polars has no daylight saving time after 2037, and histories of zones before 1970 differ.
+_CERTAIN = datetime(1970, 1, 2, tzinfo=UTC), datetime(2037, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -71,3 +75,23 @@ def column_of(kind: FieldType, name: str, seconds: npt.NDArray[np.int64], valid:
     if kind is FieldType.DATETIME:
         return lend(name, DATETIME, [seconds * 1_000_000], valid)
     return lend(name, DATE, [(seconds // _SECONDS_OF_A_DAY).astype(np.int32)], valid)
+
+
+def to_utc(values: pl.Series, zone: str | None) -> pl.Series:
+    """Local times of a zone (None: UTC) as moments, null where that is not certain."""
+    moments = values.dt.replace_time_zone("UTC")
+    if zone is None:
+        return moments
+    values = values.set(~moments.is_between(*_CERTAIN), None)
+    return values.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
+
+
+def to_local(moments: pl.Series, zone: str) -> pl.Series:
+    """Moments as local times of a zone, which `to_utc` or the contract's rules read as the same moments."""
+    values = moments.dt.convert_time_zone(zone).dt.replace_time_zone(None)
+    uncertain = np.flatnonzero((~moments.is_between(*_CERTAIN)).fill_null(value=False).to_numpy())
+    if not len(uncertain):
+        return values
+    local = ZoneInfo(zone)
+    found = [moment.astimezone(local).replace(tzinfo=None) for moment in moments.gather(uncertain)]
+    return values.scatter(uncertain, pl.Series(found, dtype=values.dtype))

@@ -1,6 +1,6 @@
 """Statistics of the clean columns, gathered block by block and merged in the blocks' order.
 
-Counts, limits, means and deviations are exact. So are distinct and top values of a column with at most `FEW` different values;
+Counts, limits, means and deviations are those of all rows. So are distinct and top values of a column with at most `FEW` different values;
 with more, the number of distinct values is estimated (K minimum values, about 2%) and top values and quantiles come from a sample of
 every n-th row. Files of up to `SAMPLE_ROWS` rows are their own sample. Memory does not grow with the file.
 """
@@ -18,6 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from preprocess.columns import dtype
+from preprocess.spread import Spread, measure
 from spotline.contracts import FieldType
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FEW = 4096
 SAMPLE_ROWS = 50_000
+INEXACT = 2**53  # from here on, a float stands for several integers
 
 _COUNT = "\0count"  # no field is called so
 _NARROW = 1 << 16  # integers within this range are counted without a table of hashes
@@ -42,13 +44,16 @@ Hashes = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class ColumnSummary:
-    """One column of one block. `counts` are None when the column has had too many values to count."""
+    """One column of one block.
+
+    `counts` are None when the column has had too many values to count; `inexact` counts numbers of `INEXACT` and more.
+    """
 
     missing: int
     minimum: Any
     maximum: Any
-    mean: float
-    squares: float  # sum of squared deviations from the mean
+    spread: Spread
+    inexact: int
     counts: dict[Any, int] | None
     hashes: Hashes
 
@@ -69,8 +74,8 @@ class _Column:
     minimum: Any = None
     maximum: Any = None
     count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
+    spread: Spread = dataclasses.field(default_factory=Spread)
+    inexact: int = 0
     counts: dict[Any, int] | None = dataclasses.field(default_factory=dict)
     hashes: Hashes = dataclasses.field(default_factory=lambda: np.zeros(0, np.uint64))
 
@@ -115,7 +120,7 @@ class Statistics:
         numbered = [ask.alias(f"{number}") for number, ask in enumerate(asked.values())]
         found = rows.lazy().select(numbered).collect(engine="in-memory") if numbered else ()
         answers = dict(zip(asked, found, strict=True))
-        columns = {name: _summary(name, rows.height, answers, few.get(name)) for name in self._columns}
+        columns = {name: _summary(column.field, rows, answers, few.get(name)) for name, column in self._columns.items()}
         sample = self._sampled(rows)
         return Summary(rows.height, columns, sample)
 
@@ -159,10 +164,12 @@ class Statistics:
             return described
         described |= {"min": plain(column.minimum), "max": plain(column.maximum)}
         if kind in _WITH_MEAN:
-            described |= {"mean": column.mean, "standard_deviation": math.sqrt(column.squares / column.count)}
+            described |= {"mean": column.spread.mean, "standard_deviation": column.spread.deviation}
+        if column.inexact:
+            described["inexact_integers"] = column.inexact
         cells = None if sample is None else sample[column.field.name].drop_nulls().sort()
         if kind in _WITH_QUANTILES and cells is not None and len(cells):
-            described["quantiles"] = {str(share): plain(cells.quantile(share, "nearest")) for share in _QUANTILES}
+            described["quantiles"] = {str(share): plain(cells[_nearest(share, len(cells))]) for share in _QUANTILES}
             if self._stride > 1:
                 described["quantiles_are_estimated"] = True
         described |= self._top(column, cells)
@@ -215,35 +222,34 @@ def _asks(column: _Column, *, counted: bool) -> dict[str, pl.Expr]:
 
 
 def _summary(
-    name: str, rows: int, answers: Mapping[tuple[str, str], pl.Series], counts: dict[Any, int] | None
+    field: Field, rows: pl.DataFrame, answers: Mapping[tuple[str, str], pl.Series], counts: dict[Any, int] | None
 ) -> ColumnSummary:
     """Put together what is known of one column."""
+    name = field.name
     missing = counts.pop(None, 0) if counts is not None else answers[name, "missing"].item()
-    variance = answers[name, "variance"].item() if (name, "variance") in answers else None
     if counts is not None:
         minimum, maximum = min(counts, default=None), max(counts, default=None)
         hashes = np.zeros(0, np.uint64)
     else:
         minimum, maximum = answers[name, "minimum"].item(), answers[name, "maximum"].item()
         hashes = _smallest(answers[name, "hashes"].item().to_numpy())
-    if variance is None:
-        return ColumnSummary(missing, minimum, maximum, 0.0, 0.0, counts, hashes)
-    mean = float(answers[name, "mean"].item())
-    return ColumnSummary(missing, minimum, maximum, mean, float(variance) * (rows - missing), counts, hashes)
+    spread, inexact = Spread(), 0
+    if minimum is not None and (name, "mean") in answers:
+        spread = measure(rows[name], answers[name, "mean"].item(), answers[name, "variance"].item())
+    if field.type is FieldType.NUMBER and minimum is not None and max(-minimum, maximum) >= INEXACT:
+        inexact = int((rows[name].abs() >= INEXACT).sum())
+    return ColumnSummary(missing, minimum, maximum, spread, inexact, counts, hashes)
 
 
 def _merge(column: _Column, part: ColumnSummary, rows: int) -> None:
     column.missing += part.missing
+    column.spread = column.spread.merge(part.spread)
+    column.inexact += part.inexact
     count = rows - part.missing
     if count:
-        # Chan, Golub and LeVeque's update: exact for any sizes, and no large squares that cancel
-        difference = part.mean - column.mean
-        total = column.count + count
-        column.squares += part.squares + difference * difference * column.count * count / total
-        column.mean += difference * count / total
         column.minimum = part.minimum if column.minimum is None else min(column.minimum, part.minimum)
         column.maximum = part.maximum if column.maximum is None else max(column.maximum, part.maximum)
-        column.count = total
+        column.count += count
     if column.counts is not None and part.counts is not None:
         for value, occurrences in part.counts.items():
             column.counts[value] = column.counts.get(value, 0) + occurrences
@@ -253,6 +259,11 @@ def _merge(column: _Column, part: ColumnSummary, rows: int) -> None:
     if column.counts is None:
         more = part.hashes if part.counts is None else _hash_values(column, list(part.counts))
         column.hashes = _smallest(np.concatenate([column.hashes, more]))
+
+
+def _nearest(share: float, count: int) -> int:
+    """The place of a quantile among sorted values: polars' own quantile fails at the end of the calendar."""
+    return math.floor((count - 1) * share + 0.5)
 
 
 def _hashes(column: _Column) -> Hashes:

@@ -57,6 +57,17 @@ def test_samples_of_one_population_are_alike_and_a_shift_is_not() -> None:
     assert stability_index(first, numbers(*random.normal(0, 3, 900))) > 0.25
 
 
+def test_days_of_the_largest_numbers_are_compared_like_any_others() -> None:
+    largest = float(np.finfo(float).max)
+
+    def days(unit: float) -> tuple[Distribution, Distribution]:
+        wide = (-unit, -unit, -unit, -unit, unit, unit, unit)
+        narrow = (-unit, -unit / 2, -unit / 4, 0.0, unit / 4, unit / 2, unit)
+        return Distribution(0.0, quantiles=narrow), Distribution(0.0, quantiles=wide)
+
+    assert stability_index(*days(largest)) == pytest.approx(stability_index(*days(4.0)))
+
+
 def test_values_that_go_missing_are_drift() -> None:
     assert stability_index(numbers(1, 2, 3), numbers(1, 2, 3, missing=0.4)) > 0.25
     assert stability_index(numbers(1, 2, 3), Distribution(1.0, values={})) > 0.25

@@ -34,8 +34,9 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _TIME = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})")
 _DATETIME = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,6}))?(Z|[+-][0-9]{2}:[0-9]{2})?"
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,6}))?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
+_HOURS = re.compile(r".*[+-][0-9]{2}", re.DOTALL)
 _YEAR = re.compile(r"[0-9]{4}")
 _YEARMONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 
@@ -200,11 +201,11 @@ def _datetime(field: Field, text: str) -> datetime:
         moment = moment.replace(microsecond=int((fraction or "0").ljust(6, "0")), tzinfo=_offset(offset, text))
     if not is_utc(field):
         return moment
-    if moment.tzinfo is None and field.zone is not None and not field.format.endswith("Z"):
-        return _in_zone(moment, field.zone, text)
     try:
+        if moment.tzinfo is None and field.zone is not None and not field.format.endswith("Z"):
+            return _in_zone(moment, field.zone, text)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except OverflowError as cause:
+    except OverflowError as cause:  # before year 1 or after year 9999 in UTC
         raise Unreadable(text) from cause
 
 
@@ -229,13 +230,21 @@ def _calendar(kind: Callable[..., Moment], parts: Sequence[str]) -> Moment:
 
 
 def _parsed(pattern: str, text: str) -> datetime:
-    """`strptime`, without its two liberties: it takes any script's digits, and any white space for any other."""
+    """`strptime`, without its liberties: any script's digits, any white space for any other, offsets with seconds.
+
+    An offset at the end may be hours alone (`+00`), as ISO 8601 allows and PostgreSQL writes.
+    """
     if not text.isascii() or [mark for mark in text if mark.isspace()] != [mark for mark in pattern if mark.isspace()]:
         raise Unreadable(text)
+    whole = f"{text}00" if pattern.endswith("%z") and _HOURS.fullmatch(text) else text
     try:
-        return datetime.strptime(text, pattern)  # noqa: DTZ007  whether there is a zone is the pattern's business
-    except ValueError as cause:
+        moment = datetime.strptime(whole, pattern)  # noqa: DTZ007  whether there is a zone is the pattern's business
+    except (ValueError, OverflowError) as cause:
         raise Unreadable(text) from cause
+    offset = moment.utcoffset()
+    if offset is not None and offset % timedelta(minutes=1):
+        raise Unreadable(text)
+    return moment
 
 
 def _offset(text: str | None, whole: str) -> timezone | None:
@@ -243,7 +252,7 @@ def _offset(text: str | None, whole: str) -> timezone | None:
         return None
     if text == "Z":
         return UTC
-    hours, minutes = int(text[1:3]), int(text[4:6])
+    hours, minutes = int(text[1:3]), int(text[3:].lstrip(":") or 0)
     if hours > 23 or minutes > 59:
         raise Unreadable(whole)
     span = timedelta(hours=hours, minutes=minutes)
