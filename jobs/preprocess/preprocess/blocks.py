@@ -198,14 +198,14 @@ class BlockReader:
 
     def _judge_odd(self, records: Records, odd: Positions, blame: Blame) -> dict[str, pl.Series]:
         """The values of records that only the grammar can split; the law judges each cell."""
-        rows = [self._grammar.split(records.record(row)) for row in odd.tolist()]
+        rows = [self._grammar.split_written(records.record(row)) for row in odd.tolist()]
         columns = {}
         for name, cells in zip(self._names, zip(*rows, strict=True), strict=True):
             if name not in self._schema:
                 continue
-            texts = [cell.decode() for cell in cells]
-            verdicts = self._judges[name].judge(texts)
-            blame.collect(odd.tolist(), name, texts, verdicts)
+            texts = [(text.decode(), written.decode()) for text, written in cells]
+            verdicts = self._judges[name].judge_written(texts)
+            blame.collect(odd.tolist(), name, [text for text, _ in texts], verdicts)
             columns[name] = pl.Series(name, [verdict.value for verdict in verdicts], dtype=self._schema[name])
         return columns
 

@@ -31,7 +31,9 @@ def header(contract: Contract) -> bytes:
 
 def encode(rows: pl.DataFrame, contract: Contract) -> bytes:
     """Clean rows as lines of CSV."""
-    return _csv(rows.select(_text(field).alias(field.name) for field in contract.fields), contract, header=False)
+    return _csv(
+        rows.select(_cell(field, contract).alias(field.name) for field in contract.fields), contract, header=False
+    )
 
 
 def _csv(rows: pl.DataFrame, contract: Contract, *, header: bool) -> bytes:
@@ -46,8 +48,19 @@ def _csv(rows: pl.DataFrame, contract: Contract, *, header: bool) -> bytes:
     return buffer.getvalue()
 
 
+def _cell(field: Field, contract: Contract) -> pl.Expr:
+    """A value as it is written into a cell; a missing one as the field's first missing value."""
+    text, escape = _text(field), contract.dialect.escape
+    if escape is not None and field.type is FieldType.STRING:
+        text = text.str.replace_all(escape, escape * 2, literal=True)
+        # With an escape before it, a text is no missing value.
+        text = pl.when(text.is_in(field.missing_values) & (text != "")).then(escape + text).otherwise(text)
+    missing = "" if "" in field.missing_values or not field.missing_values else field.missing_values[0]
+    return text.fill_null(missing)
+
+
 def _text(field: Field) -> pl.Expr:
-    """A value as the contract writes it; a missing one as its first missing value."""
+    """A value as the contract reads it."""
     cell = pl.col(field.name)
     text: pl.Expr
     if field.type is FieldType.BOOLEAN:
@@ -60,8 +73,7 @@ def _text(field: Field) -> pl.Expr:
         text = _moment(field, cell)
     else:
         text = cell.cast(pl.String)
-    missing = "" if "" in field.missing_values or not field.missing_values else field.missing_values[0]
-    return text.fill_null(missing)
+    return text
 
 
 def _moment(field: Field, cell: pl.Expr) -> pl.Expr:

@@ -8,7 +8,6 @@ an outcome.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from preprocess.native import DOUBTFUL, VALUE, CellReader
 from preprocess.spellings import FEW, Coded, Spellings
 from spotline.contracts import Case, Field, FieldType
 from spotline.contracts.cells import is_utc
+from spotline.contracts.patterns import anchored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +30,6 @@ if TYPE_CHECKING:
     from preprocess.texts import Texts
 
 _DATETIME_FORMATS = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S")
-
-# Where the regular expressions of Python and of Rust mean the same on ASCII text: no look-around, back-references, flags, set
-# operations, nor classes that differ.
-_PORTABLE_PATTERN = re.compile(
-    r"(?:[A-Za-z0-9 _,:;@#%&=<>!'\"/~`|*+?.^$)\]{}-]|\((?:\?:)?(?!\?)|\[(?!\[)|\\[dw.\-/()\[\]{}+*?|^$\\])*"
-)
-_DIFFERENT = re.compile(r"&&|--|~~|\{,|\[\]|\[\^\]|\[[^\]]*\[|[*+?}]\+")
 
 
 class Reading(NamedTuple):
@@ -136,7 +129,7 @@ def _text_reader(field: Field) -> Callable[[Texts], Reading]:
     text = pl.col(field.name)
     values = text
     tests = [text.is_not_null()]
-    if field.unicode_form is not None or field.case is not None or rules.pattern is not None:
+    if field.unicode_form is not None or field.case is not None:
         tests.append(text.str.len_bytes() == text.str.len_chars())  # ASCII: there all agree
     if field.case is not None:
         values = text.str.to_lowercase() if field.case is Case.LOWER else text.str.to_uppercase()
@@ -145,9 +138,7 @@ def _text_reader(field: Field) -> Callable[[Texts], Reading]:
     if rules.max_length is not None:
         tests.append(text.str.len_chars() <= rules.max_length)
     if rules.pattern is not None:
-        tests.append(
-            values.str.contains(rf"^(?:{rules.pattern})$") if is_portable(rules.pattern) else pl.lit(value=False)
-        )
+        tests.append(values.str.contains(anchored(rules.pattern)))
     certain = pl.all_horizontal(test.fill_null(value=False) for test in tests)
 
     def read(cells: Texts) -> Reading:
@@ -157,17 +148,6 @@ def _text_reader(field: Field) -> Callable[[Texts], Reading]:
         return Reading(column, _doubtful(states))
 
     return read
-
-
-def is_portable(pattern: str) -> bool:
-    """Whether polars and Python agree on which ASCII texts a pattern matches as a whole."""
-    if _PORTABLE_PATTERN.fullmatch(pattern) is None or _DIFFERENT.search(pattern) is not None:
-        return False
-    try:
-        pl.Series([""]).str.contains(f"^(?:{pattern})$")
-    except pl.exceptions.ComputeError:
-        return False
-    return True
 
 
 def _moment_reader(field: Field, sample: pl.Series) -> Callable[[Texts], Reading]:

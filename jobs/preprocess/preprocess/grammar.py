@@ -92,6 +92,10 @@ class Grammar:
 
     def split(self, record: bytes) -> list[bytes]:
         """The fields of one well-formed record, quotes and escapes undone, its line end left out."""
+        return [text for text, _ in self.split_written(record)]
+
+    def split_written(self, record: bytes) -> list[tuple[bytes, bytes]]:
+        """The same, each with what is written in the file within its quotes: equal where there is no escape."""
         fields = []
         at = 0
         while True:
@@ -99,7 +103,9 @@ class Grammar:
             if match is None:  # the plain alternative matches the empty string
                 raise AssertionError(f"not a record: {record[:80]!r}")
             quoted, plain = match.groups()
-            fields.append(self._plain(plain) if quoted is None else self._plain(quoted[1:-1]))
+            written = plain if quoted is None else quoted[1:-1]
+            text = self._plain(written)
+            fields.append((text, written if self.escape and self.escape in written else text))
             at = match.end()
             if record[at : at + 1] != self.delimiter:
                 return fields

@@ -133,10 +133,10 @@ def _judge(read: Read, contract: Contract, names: list[str]) -> tuple[list[Any],
     if reasons:
         return [], reasons
     values = []
-    cells = dict(zip(names, read.cells, strict=True))
+    cells = dict(zip(names, zip(read.cells, read.written, strict=True), strict=True))
     for field in contract.fields:
-        cell = cells[field.name]
-        verdict = judge(field, cell.decode())
+        cell, written = cells[field.name]
+        verdict = judge(field, cell.decode(), None if written is None else written.decode())
         values.append(verdict.value)
         reasons += [(code, field.name, cell.decode()) for code in verdict.broken]
     return values, reasons

@@ -21,6 +21,7 @@ class Read:
     cells: list[bytes] | None
     code: str | None
     comment: bool = False
+    written: tuple[bytes | None, ...] = ()  # of each cell with escapes, what stands in the file within its quotes
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,36 @@ def read_all(data: bytes, marks: Marks, line: int = 1, offset: int = 0) -> list[
             found.append(Read(line, offset + at, data[at:end], None, None, comment=True))
         else:
             end, cells, code = _record(data, at, marks)
-            found.append(Read(line, offset + at, data[at:end], cells, code))
+            texts = None if cells is None else [cell.text for cell in cells]
+            written = () if cells is None else tuple(cell.written if cell.escaped else None for cell in cells)
+            found.append(Read(line, offset + at, data[at:end], texts, code, written=written))
         line += _line_ends(data[at:end])
         at = end
     return found
 
 
+@dataclass
+class _Cell:
+    """A cell: its text, what is written within its quotes, and whether that holds an escape."""
+
+    text: bytes = b""
+    written: bytes = b""
+    escaped: bool = False
+
+    def add(self, byte: bytes, written: bytes) -> None:
+        self.text += byte
+        self.written += written
+
+    def add_escaped(self, written: bytes) -> None:
+        self.add(written[1:], written)
+        self.escaped = True
+
+
 def _record(  # noqa: C901, PLR0912  a state machine reads best in one piece
     data: bytes, start: int, marks: Marks
-) -> tuple[int, list[bytes] | None, str | None]:
-    cells: list[bytes] = []
-    cell = bytearray()
+) -> tuple[int, list[_Cell] | None, str | None]:
+    cells: list[_Cell] = []
+    cell = _Cell()
     state = "begin"  # of a field; then plain, quoted, closed
     at = start
     while True:
@@ -63,27 +83,27 @@ def _record(  # noqa: C901, PLR0912  a state machine reads best in one piece
             if byte == b"":
                 return _physical_line(data, start), None, "unclosedQuote"
             if marks.escape is not None and byte == marks.escape and at + 1 < len(data):
-                cell += data[at + 1 : at + 2]
+                cell.add_escaped(data[at : at + 2])
                 at += 2
             elif marks.escape is not None and byte == marks.escape:
                 return _physical_line(data, start), None, "quoting"
             elif byte == marks.quote and marks.double and data[at + 1 : at + 2] == marks.quote:
-                cell += byte
+                cell.add(byte, byte + byte)
                 at += 2
             elif byte == marks.quote:
                 state = "closed"
                 at += 1
             else:
-                cell += byte
+                cell.add(byte, byte)
                 at += 1
             continue
         if byte in (b"", b"\n", b"\r"):
-            cells.append(bytes(cell))
+            cells.append(cell)
             width = 2 if data[at : at + 2] == b"\r\n" else len(byte)
             return at + width, cells, None
         if byte == marks.delimiter:
-            cells.append(bytes(cell))
-            cell = bytearray()
+            cells.append(cell)
+            cell = _Cell()
             state = "begin"
             at += 1
             continue
@@ -97,11 +117,11 @@ def _record(  # noqa: C901, PLR0912  a state machine reads best in one piece
         elif marks.escape is not None and byte == marks.escape:
             if at + 1 >= len(data):
                 return _physical_line(data, start), None, "quoting"
-            cell += data[at + 1 : at + 2]
+            cell.add_escaped(data[at : at + 2])
             state = "plain"
             at += 2
         else:
-            cell += byte
+            cell.add(byte, byte)
             state = "plain"
             at += 1
 

@@ -94,3 +94,18 @@ def test_the_contract_may_ask_for_it_and_the_manifest_names_it(tmp_path: Path) -
     manifest = CleanManifest.from_json((tmp_path / "run" / "out" / "manifest.json").read_bytes())
     assert manifest.cleaned == "cleaned.csv"
     assert (tmp_path / "run" / "out" / "cleaned.csv").read_text() == "n\n1\n2\n"
+
+
+def test_texts_with_escapes_and_missing_words_are_read_as_the_same_values(tmp_path: Path) -> None:
+    contract = {
+        "fields": [{"name": "text"}, {"name": "n", "type": "integer"}],
+        "missingValues": ["\\N", "NA"],
+        "dialect": {"escapeChar": "\\"},
+    }
+    (tmp_path / "x.csv").write_text('text,n\n\\N,1\nN,NA\n\\\\N,2\n\\NA,3\na\\,b,4\n"a\\"b",\\5\n,6\n')
+
+    first = clean(tmp_path / "first", tmp_path / "x.csv", contract, "--cleaned-csv")
+    again = clean(tmp_path / "again", tmp_path / "first" / "out" / "cleaned.csv", contract)
+
+    assert first["text"].to_list() == [None, "N", "\\N", "NA", "a,b", 'a"b', ""]
+    assert again.equals(first, null_equal=True)

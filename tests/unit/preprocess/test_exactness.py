@@ -190,6 +190,7 @@ CONTRACTS = {
     "plain": PLAIN,
     "untrimmed": contract_of(*FIELDS, spotline={"trim": False}),
     "escapes": contract_of(*FIELDS, dialect={"escapeChar": "\\"}),
+    "a database's export": contract_of(*FIELDS, dialect={"escapeChar": "\\"}, missingValues=["\\N", "N"]),
     "comments": contract_of(*FIELDS, dialect={"commentChar": "#"}),
     "escapes for quotes, and comments": contract_of(
         *FIELDS, dialect={"escapeChar": "\\", "doubleQuote": False, "commentChar": "#"}
@@ -209,6 +210,8 @@ PIECES = [
     note(b"a\\,b") + b"\n",
     note(b'"a\\"b"') + b"\n",
     note(b"a\\\nb") + b"\n",
+    note(b"\\N") + b"\n" + note(b"N") + b"\n" + note(b"\\\\N") + b"\n" + note(b'" \\N"') + b"\n",
+    b"\\U1," + b"\\N," * 6 + b" \\N\n",
     note(b"'a,b'") + b"\n",
 ]
 SPLINTERS = [b'"', b"\n", b",", b"\r", b"\0", b"\xff", b'""', b'"\n', b',"', b" ", b"\\", b"\n#", b"'", b"\xe2\x80\x83"]

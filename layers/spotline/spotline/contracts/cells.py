@@ -9,11 +9,11 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 from spotline.contracts.model import Case, Field, FieldType, Value
+from spotline.contracts.patterns import match_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,30 +53,33 @@ class Judgement:
     broken: tuple[str, ...] = ()
 
 
-def judge(field: Field, raw: str) -> Judgement:
+def judge(field: Field, raw: str, written: str | None = None, *, matched: bool | None = None) -> Judgement:
     """Judge one cell by every rule that needs no other row.
 
-    The rules are named as Table Schema names them: `required`, `type` (which stands alone), `minimum`, `maximum`, `minLength`,
+    `written` is the cell as it stands in the file, within its quotes, when it holds escapes; `raw` has them undone. `matched` says
+    whether the normalised text matches the field's pattern, for whoever has asked that of many texts at once. The rules are named as Table Schema names them: `required`, `type` (which stands alone), `minimum`, `maximum`, `minLength`,
     `maxLength`, `enum`, `pattern`.
     """
-    text = normalise(field, raw)
+    text = normalise(field, raw, written)
     if text is None:
         return Judgement(None, ("required",) if field.constraints.required else ())
     try:
         value = read(field, text)
     except Unreadable:
         return Judgement(None, ("type",))
-    broken = breaches(field, value)
+    broken = breaches(field, value, matched=matched)
     return Judgement(None, broken) if broken else Judgement(value)
 
 
-def normalise(field: Field, raw: str) -> str | None:
-    """Bring a cell's text to its normal form, or None when it means "no value".
+def normalise(field: Field, raw: str, written: str | None = None) -> str | None:
+    r"""Bring a cell's text to its normal form, or None when it means "no value".
 
-    The order is the design's: trim, missing values, then case; the Unicode form comes with the case.
+    The order is the design's: trim, missing values, then case; the Unicode form comes with the case. Of a cell with escapes, what is
+    compared with the missing values is what is written: a database writes `\\N` for no value, and `N` or `\\\\N` for text.
     """
     text = raw.strip(WHITE_SPACE) if field.trim else raw
-    if text in field.missing_values:
+    compared = text if written is None else written.strip(WHITE_SPACE) if field.trim else written
+    if compared in field.missing_values:
         return None
     if field.unicode_form is not None:
         text = unicodedata.normalize(field.unicode_form, text)  # type: ignore[arg-type]
@@ -99,8 +102,11 @@ def read(field: Field, text: str) -> Value:
     return _READERS[field.type](field, text)
 
 
-def breaches(field: Field, value: Value) -> tuple[str, ...]:
-    """The names of the constraints that a value breaks, in Table Schema's order; uniqueness is not among them."""
+def breaches(field: Field, value: Value, *, matched: bool | None = None) -> tuple[str, ...]:
+    """The names of the constraints that a value breaks, in Table Schema's order; uniqueness is not among them.
+
+    `matched` is what the pattern says of it; None when nobody has asked yet.
+    """
     rules = field.constraints
     broken = []
     if rules.min_length is not None and len(value) < rules.min_length:  # type: ignore[arg-type]
@@ -111,8 +117,11 @@ def breaches(field: Field, value: Value) -> tuple[str, ...]:
         broken.append("minimum")
     if rules.maximum is not None and value > rules.maximum:  # type: ignore[operator]
         broken.append("maximum")
-    if rules.pattern is not None and not _compiled(rules.pattern).fullmatch(value):  # type: ignore[arg-type]
-        broken.append("pattern")
+    if rules.pattern is not None:
+        if matched is None:
+            (matched,) = match_texts(rules.pattern, [str(value)])
+        if not matched:
+            broken.append("pattern")
     if rules.enum is not None and value not in rules.enum:
         broken.append("enum")
     return tuple(broken)
@@ -266,11 +275,6 @@ def _in_zone(moment: datetime, zone: str, text: str) -> datetime:
     if earlier != later or earlier.astimezone(local).replace(tzinfo=None) != moment:
         raise Unreadable(text)
     return earlier
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
 
 
 _READERS: dict[FieldType, Callable[[Field, str], Value]] = {

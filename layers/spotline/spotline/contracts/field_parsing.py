@@ -12,6 +12,7 @@ from spotline.contracts import cells
 from spotline.contracts.document import Properties, check_zone, one_of
 from spotline.contracts.errors import ContractError
 from spotline.contracts.model import Case, Constraints, Field, FieldType, Value
+from spotline.contracts.patterns import check_pattern, match_texts
 from spotline.documents import show
 
 MOST_NAME = 1024
@@ -195,10 +196,7 @@ def _constraints(properties: Properties, field: Field) -> Constraints:
     if rules.min_length is not None and rules.max_length is not None and rules.min_length > rules.max_length:
         raise ContractError(properties.path("minLength"), "it is above maxLength: no text can satisfy both")
     if rules.pattern is not None:
-        try:
-            re.compile(rules.pattern)
-        except (re.error, OverflowError, RecursionError) as cause:
-            raise ContractError(properties.path("pattern"), f"{rules.pattern!r} is no pattern: {cause}") from cause
+        check_pattern(properties.path("pattern"), rules.pattern)
     if choices is None:
         return rules
     return replace(rules, enum=_enum(properties, replace(field, constraints=rules), choices))
@@ -225,13 +223,23 @@ def _enum(properties: Properties, field: Field, choices: Any) -> tuple[Value, ..
         if isinstance(choice, str):
             _check_reachable(where, field, choice)
         value = _value(where, field, choice)
-        broken = cells.breaches(field, value)
+        broken = cells.breaches(field, value, matched=_matched(field, value))
         if broken:
             raise ContractError(where, f"{show(choice)} breaks the constraint {broken[0]}; remove one")
         if value in values:
             raise ContractError(where, f"{show(choice)} is listed twice; remove one")
         values[value] = None
     return tuple(values)
+
+
+def _matched(field: Field, value: Value) -> bool | None:
+    """Whether a value matches the field's pattern; taken for granted where there is no engine, the job will ask again."""
+    if field.constraints.pattern is None:
+        return None
+    try:
+        return match_texts(field.constraints.pattern, [str(value)])[0]
+    except ImportError:
+        return True
 
 
 def _value(where: str, field: Field, given: Any) -> Value:
