@@ -14,8 +14,6 @@ from spotline.contracts.cells import is_utc
 if TYPE_CHECKING:
     from spotline.contracts import Contract, Field
 
-PATH = "cleaned.csv"
-
 _DEFAULT_FORMATS = {
     FieldType.DATE: "%Y-%m-%d",
     FieldType.TIME: "%H:%M:%S",

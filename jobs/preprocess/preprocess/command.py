@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from preprocess.infer import draft
 from preprocess.job import Job, Options
-from preprocess.outputs import Folder
+from preprocess.outputs import CONTRACT, Folder, writable
 from preprocess.progress import Progress
 from preprocess.refusals import Misconfigured, Refusal
 from preprocess.sources import LocalSource
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from spotline.manifests import CleanManifest
 
 log = logging.getLogger("preprocess")
-
-CONTRACT = "contract.json"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -98,8 +96,7 @@ def _run_locally(options: argparse.Namespace) -> int:
     contract = Contract.from_json(body)
     source = LocalSource(options.input)
     output = Folder(options.output)
-    objects = LocalObjects(options.output)
-    objects.delete(MANIFEST)  # what an earlier run left looks finished only as long as nothing is written over it
+    output.clear(options.input, options.contract)
     output.write(CONTRACT, body)
     progress = Progress(source.size, sys.stderr if sys.stderr.isatty() else None)
     work = Options(
@@ -111,7 +108,8 @@ def _run_locally(options: argparse.Namespace) -> int:
         manifest = Job(source, contract, output, progress, contract_path=CONTRACT, options=work).run()
     finally:
         progress.done()
-    objects.write(MANIFEST, manifest.to_json(), if_etag=None)
+    with writable(options.output / MANIFEST):
+        LocalObjects(options.output).write(MANIFEST, manifest.to_json(), if_etag=None)
     log.info("%s", summary(manifest, output.location(MANIFEST)))
     return ExitCode.DONE
 

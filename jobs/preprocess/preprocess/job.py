@@ -19,6 +19,7 @@ from preprocess.cutting import Block, Cutter, equal_blocks
 from preprocess.decoding import Text, original
 from preprocess.grammar import Grammar
 from preprocess.header import HEAD_BYTES, Header, read_header
+from preprocess.outputs import CLEANED, QUALITY
 from preprocess.quality import Tally
 from preprocess.refusals import DataRefused
 from preprocess.shards import Encoder
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from spotline.contracts import Contract
 
 log = logging.getLogger("preprocess")
-
-QUALITY = "quality.json"
 
 _SAMPLE_BYTES = 1 << 19
 _REJECTED_ROWS = 50_000  # a part
@@ -157,7 +156,7 @@ class Job:
             self._block_bytes(text),
         )
         position = _Position(header, text, head)
-        csv = self._output.grow(cleaned.PATH) if self._cleaned else None
+        csv = self._output.grow(CLEANED) if self._cleaned else None
         try:
             if csv is not None:
                 csv.append(cleaned.header(self._contract))
@@ -289,7 +288,7 @@ class Job:
             contract=self._contract_path,
             quality=self._prefix + QUALITY,
             analyse=tally.rows_clean > 0 and analysis is not None,
-            cleaned=self._prefix + cleaned.PATH if self._cleaned else None,
+            cleaned=self._prefix + CLEANED if self._cleaned else None,
         )
 
 

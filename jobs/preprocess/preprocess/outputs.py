@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import errno
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from preprocess.refusals import Misconfigured
+from spotline.layout import MANIFEST
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+QUALITY = "quality.json"
+CLEANED = "cleaned.csv"
+CONTRACT = "contract.json"
+
+# A run's files that come in any number: their folder, and how their names begin and end.
+_PIECES = {"clean": ("shard-", ".parquet"), "rejected": ("part-", ".parquet")}
 
 
 class Output(Protocol):
@@ -56,14 +66,39 @@ class Folder:
         """Write behind what lies there."""
         self._put(path, body, "ab")
 
+    def clear(self, source: Path, contract: Path) -> None:
+        """Take away what an earlier run left, the manifest first, so that two runs' files never lie together.
+
+        The contract that an earlier run kept may be this one's.
+
+        Raises
+        ------
+        Misconfigured
+            When one of the inputs would be taken away, or something else lies where the shards go.
+        """
+        with writable(self._root):
+            single = [path for name in (MANIFEST, QUALITY, CLEANED) if (path := self._root / name).exists()]
+            pieces = [path for name in _PIECES for path in self._pieces(name)]
+            _refuse_outputs(source, [self._root / CONTRACT, *single, *pieces])
+            _refuse_outputs(contract, [*single, *pieces])
+            for path in [*single, *pieces]:
+                path.unlink()
+
+    def _pieces(self, name: str) -> Iterator[Path]:
+        """What an earlier run left in one of the folders for pieces."""
+        begin, end = _PIECES[name]
+        folder = self._root / name
+        for path in sorted(folder.iterdir()) if folder.exists() else ():
+            if not (path.name.startswith(begin) and path.name.endswith(end)):
+                raise Misconfigured(f"{path} is not of an earlier run; move it, or give --output another folder")
+            yield path
+
     def _put(self, path: str, body: bytes, mode: Literal["wb", "ab"]) -> None:
         target = self._root / path
-        try:
+        with writable(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open(mode) as file:
                 file.write(body)
-        except OSError as cause:
-            raise Misconfigured(f"{target}: {_advice(cause)}") from cause
 
     def location(self, path: str) -> str:
         """See `Output.location`."""
@@ -86,6 +121,22 @@ class GrowingFile:
 
     def abandon(self) -> None:
         """See `Growing.abandon`. What is there stays for a person to look at; no manifest names it."""
+
+
+def _refuse_outputs(given: Path, outputs: Iterable[Path]) -> None:
+    """Refuse an input that is an output too, under whatever name."""
+    for path in outputs:
+        if path.exists() and given.exists() and path.samefile(given):
+            raise Misconfigured(f"{given} is a file that the run would write; give --output another folder")
+
+
+@contextmanager
+def writable(target: Path) -> Iterator[None]:
+    """Turn what the system refuses into one line with the way out."""
+    try:
+        yield
+    except OSError as cause:
+        raise Misconfigured(f"{target}: {_advice(cause)}") from cause
 
 
 def _advice(error: OSError) -> str:

@@ -108,10 +108,7 @@ class Spill:
                 with self._path(partition).open("ab") as file, pa.ipc.new_stream(file, whole.schema) as writer:
                     writer.write_table(whole)
             except OSError as cause:
-                room = "no room is left there" if cause.errno in (errno.ENOSPC, errno.EDQUOT) else str(cause)
-                raise Misconfigured(
-                    f"{self._folder}: keys cannot be set aside: {room}; make room, or name another folder in TMPDIR"
-                ) from cause
+                raise _no_room(str(self._folder), cause) from cause
         self._bytes = 0
 
     def _stored(self, partition: int) -> Iterator[pa.Table]:
@@ -129,6 +126,18 @@ class Spill:
         return self._folder / f"{self._name}-{partition:04d}.arrows"
 
 
+def _make_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="preprocess-keys-")
+    except OSError as cause:
+        raise _no_room("TMPDIR", cause) from cause
+
+
+def _no_room(folder: str, cause: OSError) -> Misconfigured:
+    room = "no room is left there" if cause.errno in (errno.ENOSPC, errno.EDQUOT) else str(cause)
+    return Misconfigured(f"{folder}: keys cannot be set aside: {room}; make room, or name another folder in TMPDIR")
+
+
 class Keys:
     """The keys of one file, by rule.
 
@@ -142,7 +151,7 @@ class Keys:
 
     def __init__(self, found: list[Rule], text_bytes: int) -> None:
         self._rules = found
-        self._folder = tempfile.TemporaryDirectory(prefix="preprocess-keys-") if found else None
+        self._folder = _make_folder() if found else None
         folder = Path(self._folder.name if self._folder else ".")
         partitions = max(1, min(_MAX_PARTITIONS, -(-text_bytes // _PARTITION_BYTES)))
         self._spills = [Spill(folder, f"keys-{index}", partitions) for index in range(len(found))]

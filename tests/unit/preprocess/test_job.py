@@ -189,12 +189,102 @@ def test_a_file_that_is_not_there_is_a_bad_configuration(
 
 def test_a_full_disk_is_told_and_leaves_no_manifest(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = command(tmp_path, ROWS)
-    (tmp_path / "out" / "clean").mkdir(parents=True)
-    (tmp_path / "out" / "clean" / "shard-0000.parquet").symlink_to("/dev/full")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "contract.json").symlink_to("/dev/full")
 
     assert main(arguments) == 78
     assert "no room left on the disk; make room" in capfd.readouterr().err
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("output", ["x.csv", "x.csv/deeper", "shards"])
+def test_an_output_that_cannot_be_written_is_a_bad_configuration(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], output: str
+) -> None:
+    arguments = command(tmp_path, ROWS)
+    arguments[-1] = str(tmp_path / output)
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "clean").touch()
+
+    assert main(arguments) == 78
+    assert "give --output" in capfd.readouterr().err
+    assert (tmp_path / "x.csv").read_bytes() == ROWS
+
+
+def test_a_folder_for_keys_that_cannot_be_written_is_a_bad_configuration(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = {"fields": [{"name": "n", "constraints": {"unique": True}}, {"name": "s"}]}
+    with monkeypatch.context() as without:
+        without.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+        assert main(command(tmp_path, ROWS, json.dumps(contract).encode())) == 78
+
+    assert "name another folder in TMPDIR" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("second", [b"n,s\n9,9\n", b"n,s\nx,1\n"], ids=["accepted", "refused"])
+def test_a_new_run_leaves_nothing_of_the_one_before(tmp_path: Path, second: bytes) -> None:
+    first = [*command(tmp_path, ROWS), "--block-mb", "0.005", "--cleaned-csv"]
+    assert main(first) == 0
+    assert len(list((tmp_path / "out" / "clean").iterdir())) > 3
+    main(command(tmp_path, second))
+    after = files(tmp_path / "out")
+    (tmp_path / "fresh").mkdir()
+
+    main([*command(tmp_path, second)[:-1], str(tmp_path / "fresh")])
+
+    assert after == files(tmp_path / "fresh")
+
+
+def test_what_no_run_has_written_is_not_taken_away(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(command(tmp_path, ROWS)) == 0
+    (tmp_path / "out" / "clean" / "mine.parquet").write_bytes(b"mine")
+    before = files(tmp_path / "out")
+
+    assert main(command(tmp_path, ROWS)) == 78
+    assert "mine.parquet is not of an earlier run; move it" in capfd.readouterr().err
+    assert files(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "quality.json", "cleaned.csv", "clean/shard-0000.parquet", "rejected/part-0000.parquet"]
+)
+@pytest.mark.parametrize("link", ["the file itself", "symlink_to", "hardlink_to"])
+@pytest.mark.parametrize("option", ["--input", "--contract"])
+def test_an_input_is_never_an_output(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, link: str, option: str
+) -> None:
+    arguments = command(tmp_path, ROWS)
+    at = arguments.index(option) + 1
+    given, body = Path(arguments[at]), Path(arguments[at]).read_bytes()
+    target = tmp_path / "out" / name
+    target.parent.mkdir(parents=True)
+    if link == "the file itself":
+        given.rename(target)
+        arguments[at] = str(target)
+    else:
+        getattr(target, link)(given)
+
+    assert main(arguments) == 78
+    assert "is a file that the run would write; give --output another folder" in capfd.readouterr().err
+    assert target.read_bytes() == body
+
+
+def test_an_input_that_is_called_like_the_kept_contract_is_not_written_over(tmp_path: Path) -> None:
+    arguments = command(tmp_path, ROWS)
+    (tmp_path / "out").mkdir()
+    arguments[arguments.index("--input") + 1] = str((tmp_path / "x.csv").rename(tmp_path / "out" / "contract.json"))
+
+    assert main(arguments) == 78
+    assert (tmp_path / "out" / "contract.json").read_bytes() == ROWS
+
+
+def test_the_contract_that_a_run_kept_may_be_given_again(tmp_path: Path) -> None:
+    arguments = command(tmp_path, ROWS)
+    assert main(arguments) == 0
+    arguments[arguments.index("--contract") + 1] = str(tmp_path / "out" / "contract.json")
+
+    assert main(arguments) == 0
 
 
 def test_a_new_run_takes_the_old_manifest_away_first(tmp_path: Path) -> None:
@@ -209,9 +299,12 @@ def test_killed_at_any_moment_a_run_leaves_no_manifest_and_the_next_succeeds(tmp
     arguments = command(tmp_path, b"n,s\n" + b"".join(f"{index},w\n".encode() for index in range(200_000)))
     clean = tmp_path / "out" / "clean"
     clean.mkdir(parents=True)
-    os.mkfifo(clean / "shard-0030.parquet")  # which nobody reads: it cannot end before it is killed
     deadline = time.monotonic() + 120
     with subprocess.Popen([sys.executable, "-m", "preprocess", *arguments, "--block-mb", "0.01"]) as process:
+        while not (tmp_path / "out" / "contract.json").exists():  # what an earlier run left is taken away by then
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        os.mkfifo(clean / "shard-0060.parquet")  # which nobody reads: the run cannot end before it is killed
         while process.poll() is None and len(list(clean.glob("*.parquet"))) < shards_there + 1:
             assert time.monotonic() < deadline
             time.sleep(0.002)
@@ -220,7 +313,6 @@ def test_killed_at_any_moment_a_run_leaves_no_manifest_and_the_next_succeeds(tmp
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "out" / "manifest.json").exists()
 
-    (clean / "shard-0030.parquet").unlink()
     assert main(arguments) == 0
     manifest = CleanManifest.from_json((tmp_path / "out" / "manifest.json").read_bytes())
     assert manifest.rows_clean == 200_000
