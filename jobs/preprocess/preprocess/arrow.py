@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Flags = npt.NDArray[np.bool_]
 
 TEXT = "vu"
+BINARY = "vz"
 INT32 = "i"
 INT64 = "l"
 FLOAT64 = "g"

@@ -13,13 +13,15 @@ import numpy as np
 import polars as pl
 
 from preprocess import native
+from preprocess.arrow import BINARY
 from preprocess.columns import choose_reader, dtype
 from preprocess.cutting import Block, cut_records
 from preprocess.decoding import original
-from preprocess.exact import Judge
+from preprocess.exact import Judge, collect, number_texts
 from preprocess.records import COMMENT, ODD, REGULAR, Records, find_records, mark_malformed
-from preprocess.rejected import Blame, Reason, RejectedRows
+from preprocess.rejected import Blame, RejectedRows, reject
 from preprocess.spellings import Coded
+from preprocess.texts import Texts, texts_of
 from preprocess.uniqueness import RECORD, key_columns, rules
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from preprocess.cutting import Positions
     from preprocess.grammar import Grammar
     from preprocess.header import Header
-    from preprocess.texts import Texts
     from preprocess.uniqueness import Rule
     from spotline.contracts import Contract
 
@@ -110,25 +111,25 @@ class BlockReader:
 
         `duplicates` are the records, by their number in it, that repeat a key; None while that is not known, and the keys are wanted.
         """
-        records, cells = self._split(block)
         blame = Blame()
+        records, cells = self._split(block, blame)
         readings = {reader.field.name: reader.read(cells[reader.field.name]) for reader in self._readers}
         columns = self._judge_doubtful(records, cells, readings, blame)
         del cells, readings  # as much memory as the rest takes
         return self._settle(block, records, columns, blame, duplicates)
 
-    def _split(self, block: Block) -> tuple[Records, Cells]:
+    def _split(self, block: Block, blame: Blame) -> tuple[Records, Cells]:
         """Find a block's records, and split the regular ones into raw cells.
 
         Records are looked at one by one only when there is a sign of malformed ones, or there were some in the block before.
         """
-        records = find_records(block, self._grammar)
+        records = find_records(block, self._grammar, blame)
         cells = None
         # Where there is one column, a blank row looks like an empty cell.
         if self._width > 1 and not self._suspicious and not (records.states == ODD).any():
             cells = self._cells(records)
         if cells is None:
-            self._suspicious = mark_malformed(records, self._grammar, self._width)
+            self._suspicious = mark_malformed(records, self._grammar, self._width, blame)
             cells = self._cells(records)
         if cells is None:
             raise AssertionError("records that are not malformed cannot be split")
@@ -167,9 +168,6 @@ class BlockReader:
         keep = np.ones(len(records.ends), bool)
         keep[blame.records()] = False
         rows, coded = self._rows(columns, keep.take(at))
-        for record, reasons in records.reasons.items():
-            for reason in reasons:
-                blame.add(record, reason)
         comments = int(np.count_nonzero(records.states == COMMENT))
         size = len(block.text) if self._encoding == "utf-8" else len(original(block.text, self._encoding))
         count = len(records.ends) - comments
@@ -184,14 +182,18 @@ class BlockReader:
         regular = np.flatnonzero(records.states == REGULAR)
         columns: dict[str, Column] = {}
         for name, (values, doubtful) in readings.items():
-            texts = cells[name].take(doubtful).strings()
-            verdicts = self._judges[name].judge(texts)
-            blame.collect(regular[doubtful].tolist(), name, texts, verdicts)
+            if not len(doubtful):
+                columns[name] = values
+                continue
+            texts = cells[name].take(doubtful)
+            spellings, numbers = number_texts(texts.series(name))
+            verdicts = self._judges[name].judge(spellings)
+            collect(blame, regular[doubtful], name, texts, numbers, verdicts)
             found = [verdict.value for verdict in verdicts]
             if isinstance(values, Coded):
-                columns[name] = values.put(doubtful, found)
+                columns[name] = values.put(doubtful, numbers, found)
             elif any(value is not None for value in found):
-                columns[name] = values.scatter(doubtful, pl.Series(name, found, dtype=self._schema[name]))
+                columns[name] = values.scatter(doubtful, pl.Series(name, found, self._schema[name]).gather(numbers))
             else:
                 columns[name] = values
         return columns
@@ -205,7 +207,7 @@ class BlockReader:
                 continue
             texts = [(text.decode(), written.decode()) for text, written in cells]
             verdicts = self._judges[name].judge_written(texts)
-            blame.collect(odd.tolist(), name, [text for text, _ in texts], verdicts)
+            collect(blame, odd, name, texts_of(text for text, _ in texts), np.arange(len(texts)), verdicts)
             columns[name] = pl.Series(name, [verdict.value for verdict in verdicts], dtype=self._schema[name])
         return columns
 
@@ -234,27 +236,30 @@ class BlockReader:
     def _reject_duplicates(self, records: Records, duplicates: Sequence[tuple[int, Rule]], blame: Blame) -> None:
         indices = np.flatnonzero(records.states != COMMENT)
         place = {name: index for index, name in enumerate(self._names)}
-        for number, rule in duplicates:
-            index = int(indices[number])
-            cells = self._grammar.split(records.record(index))
-            value = ", ".join(cells[place[name]].decode() for name in rule.fields)
-            blame.add(index, Reason(rule.code, rule.name, value))
+        for rule in self._rules:
+            numbers = [number for number, broken in duplicates if broken == rule]
+            found = indices[numbers]
+            records_cells = (self._grammar.split(records.record(index)) for index in found.tolist())
+            values = [", ".join(cells[place[name]].decode() for name in rule.fields) for cells in records_cells]
+            blame.add(found, rule.code, rule.name, pl.Series(values, dtype=pl.String))
 
     def _rejected(self, block: Block, records: Records, numbers: Positions, blame: Blame) -> RejectedRows:
         rows = blame.records()
-        starts, ends = records.starts[rows].tolist(), records.ends[rows].tolist()
-        raws = [original(block.text[start:end], self._encoding) for start, end in zip(starts, ends, strict=True)]
-        offsets = records.starts[rows]
-        if self._encoding != "utf-8":
-            gaps = (block.text[begin:end] for begin, end in zip([0, *starts], starts, strict=False))
-            offsets = np.cumsum([len(original(gap, self._encoding)) for gap in gaps], dtype=np.int64)
-        lines = records.lines_before(records.starts[rows])
-        return RejectedRows(numbers[rows], lines, offsets, raws, blame.reasons())
+        starts, ends = records.starts[rows], records.ends[rows]
+        lines = records.lines_before(starts)
+        if self._encoding == "utf-8":
+            raws = native.gather(block.text, starts, ends).series("raw", kind=BINARY)
+            return reject(blame, numbers[rows], lines, starts, raws)
+        spans = list(zip(starts.tolist(), ends.tolist(), strict=True))
+        pieces = [original(block.text[start:end], self._encoding) for start, end in spans]
+        gaps = (block.text[begin:end] for begin, end in zip([0, *starts.tolist()], starts.tolist(), strict=False))
+        offsets = np.cumsum([len(original(gap, self._encoding)) for gap in gaps], dtype=np.int64)
+        return reject(blame, numbers[rows], lines, offsets, pl.Series(pieces, dtype=pl.Binary))
 
     def _sampled(self, text: bytes) -> dict[str, pl.Series]:
         """The regular records at the beginning of the data, as raw cells."""
         marks = cut_records(text, False, self._grammar)
-        _, cells = self._split(Block(0, 0, text[: marks.end], marks))
+        _, cells = self._split(Block(0, 0, text[: marks.end], marks), Blame())
         return {name: cells[name].series(name) for name in self._schema}
 
 

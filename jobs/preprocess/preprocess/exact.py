@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from spotline.contracts.cells import Judgement, judge, normalise
+import numpy as np
+import polars as pl
+
+from preprocess.native import copy_texts
+from spotline.contracts.cells import RULES, Judgement, judge, normalise
 from spotline.contracts.patterns import match_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
+
+    from preprocess.cutting import Positions
+    from preprocess.rejected import Blame
+    from preprocess.texts import Texts
     from spotline.contracts import Field
 
 _MAX_REMEMBERED = 5_000  # some columns are full of texts that never come again
@@ -55,3 +64,22 @@ class Judge:
         if len(self._seen) + len(short) > _MAX_REMEMBERED:
             self._seen.clear()
         self._seen.update({text: verdicts[text] for text in short})
+
+
+def number_texts(texts: pl.Series) -> tuple[list[str], npt.NDArray[np.uint32]]:
+    """The different texts of a column, and which of them each cell is."""
+    # In categories of their own: those of a file might grow without end.
+    numbered = texts.cast(pl.Categorical(pl.Categories.random()))
+    kinds: pl.Categorical = numbered.dtype  # type: ignore[assignment]
+    return kinds.categories.to_series().to_list(), numbered.to_physical().to_numpy()
+
+
+def collect(
+    blame: Blame, records: Positions, name: str, texts: Texts, numbers: npt.NDArray[Any], verdicts: Sequence[Judgement]
+) -> None:
+    """Note what the law says against cells of one field; `numbers` says which verdict is each cell's."""
+    broken = {code for verdict in verdicts for code in verdict.broken}
+    for code in RULES:
+        if code in broken:
+            found = np.flatnonzero(np.array([code in verdict.broken for verdict in verdicts]).take(numbers))
+            blame.add(records[found], code, name, copy_texts(texts.take(found)).series("value"))

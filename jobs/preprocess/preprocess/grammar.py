@@ -1,14 +1,16 @@
 """What a record is: the strict grammar of RFC 4180 under a contract's dialect, record by record.
 
 A field is quoted from its first byte to its last, or holds no quote at all. LF, CRLF and CR outside quotes end a record. A physical
-line in which the quoting breaks is one malformed record, and reading resumes on the next line. This reader is slow and always right;
-`cutting` proves the same for whole blocks at once.
+line in which the quoting breaks is one malformed record, and reading resumes on the next line. A dialect may allow quotes in cells that
+do not begin with one, and spaces before a cell. `cutting` finds the records of whole blocks at once.
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
+
+from preprocess import native
 
 if TYPE_CHECKING:
     from spotline.contracts import Dialect
@@ -20,6 +22,10 @@ UNCLOSED_QUOTE = "unclosedQuote"
 MAX_RECORD_BYTES = 64 << 20
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+# What a line that is cut out is called; a comment is no reject.
+CODES = {native.MALFORMED: QUOTING, native.NEVER_CLOSED: UNCLOSED_QUOTE}
 
 
 class Found(NamedTuple):
@@ -44,28 +50,15 @@ class Grammar:
         self.escape = dialect.escape.encode() if dialect.escape else None
         self.double_quote = dialect.double_quote
         self.comment = dialect.comment.encode() if dialect.comment else None
-        delimiter = re.escape(self.delimiter)
-        marks = re.escape(b"".join(filter(None, (self.quote, self.escape))))
-        escaped = b"|" + re.escape(self.escape) + b"." if self.escape else b""
-        plain = b"(?:[^" + delimiter + marks + rb"\r\n]++" + escaped + b")*+"
-        if self.quote:
-            quote = re.escape(self.quote)
-            doubled = b"|" + quote + quote if self.double_quote else b""
-            inside = b"(?:[^" + marks + b"]++" + doubled + escaped + b")*+"
-            quoted = quote + inside + quote
-            field = b"(?:" + quoted + b"|" + plain + b")"
-            before = b"(?:" + field + delimiter + b")*+"
-            self._unclosed = re.compile(before + quote + inside + rb"\Z", re.DOTALL)
-            self._broken = re.compile(
-                before + b"(?:" + quoted + b"[^" + delimiter + rb"\r\n]|(?!" + quote + b")" + plain + quote + b")",
-                re.DOTALL,
-            )
-        else:
-            quoted, field = b"(?!)", plain
-            self._unclosed = self._broken = re.compile(b"(?!)")
-        self._record = re.compile(field + b"(?:" + delimiter + field + rb")*+(\r\n|\n|\r|\Z)", re.DOTALL)
-        self._field = re.compile(b"(" + quoted + b")|(" + plain + b")", re.DOTALL)
+        self.lenient_quote = dialect.lenient_quote
+        self.skip_space = dialect.skip_initial_space
         self._undo = re.compile(b"|".join(filter(None, (self._doubled(), self._escaped()))) or b"(?!)", re.DOTALL)
+        self._unescape = re.compile(self._escaped() or b"(?!)", re.DOTALL)
+
+    @property
+    def unusual(self) -> bool:
+        """Whether quotes alone do not say where cells end and what is in them."""
+        return self.escape is not None or self.lenient_quote or self.skip_space
 
     def next_record(self, text: bytes, start: int, at_end: bool) -> Found | None:
         """The record that begins at `start`, or None when more text is needed to tell.
@@ -77,18 +70,8 @@ class Grammar:
         at_end
             Whether nothing follows `text`.
         """
-        match = self._record.match(text, start)
-        if match:
-            end, ending = match.end(), match.group(1)
-            certain = at_end or ending.endswith(b"\n") or (ending == b"\r" and end < len(text))
-            return Found(end, None) if certain else None
-        unclosed = self._unclosed.match(text, start) is not None
-        if not at_end:
-            too_long = unclosed and len(text) - start > MAX_RECORD_BYTES
-            if not too_long and (unclosed or not self._broken.match(text, start)):
-                return None
-        stop = line_end(text, start, at_end)
-        return None if stop is None else Found(stop, UNCLOSED_QUOTE if unclosed else QUOTING)
+        what, end = native.next_record(text, start, self, at_end=at_end, longest=MAX_RECORD_BYTES)
+        return None if what == native.CUT_OFF else Found(end, CODES.get(what))
 
     def split(self, record: bytes) -> list[bytes]:
         """The fields of one well-formed record, quotes and escapes undone, its line end left out."""
@@ -97,46 +80,13 @@ class Grammar:
     def split_written(self, record: bytes) -> list[tuple[bytes, bytes]]:
         """The same, each with what is written in the file within its quotes: equal where there is no escape."""
         fields = []
-        at = 0
-        while True:
-            match = self._field.match(record, at)
-            if match is None:  # the plain alternative matches the empty string
-                raise AssertionError(f"not a record: {record[:80]!r}")
-            quoted, plain = match.groups()
-            written = plain if quoted is None else quoted[1:-1]
-            text = self._plain(written)
+        for start, end, undo in native.list_cells(record, self):
+            written = record[start:end]
+            quoted = self.quote is not None and start > 0 and record[start - 1 : start] == self.quote
+            marks = self._undo if quoted else self._unescape
+            text = marks.sub(lambda match: match.group()[-1:], written) if undo else written
             fields.append((text, written if self.escape and self.escape in written else text))
-            at = match.end()
-            if record[at : at + 1] != self.delimiter:
-                return fields
-            at += 1
-
-    def quotes(self, record: bytes) -> list[int]:
-        """Where quoted fields open and close in a well-formed record: opening and closing in turn."""
-        if self.quote is None or self.quote not in record:
-            return []
-        found = []
-        at = 0
-        while True:
-            match = self._field.match(record, at)
-            if match is None:
-                raise AssertionError(f"not a record: {record[:80]!r}")
-            if match.group(1) is not None:
-                found += [match.start(), match.end() - 1]
-            at = match.end()
-            if record[at : at + 1] != self.delimiter:
-                return found
-            at += 1
-
-    def escaped_line_ends(self, record: bytes) -> list[int]:
-        """Where escapes make line ends ordinary characters in a well-formed record."""
-        if self.escape is None or self.escape not in record:
-            return []
-        escapes = re.finditer(re.escape(self.escape) + b".", record, re.DOTALL)
-        return [match.end() - 1 for match in escapes if match.group()[-1:] in (b"\r", b"\n")]
-
-    def _plain(self, text: bytes) -> bytes:
-        return self._undo.sub(lambda match: match.group()[-1:], text)
+        return fields
 
     def _doubled(self) -> bytes | None:
         return re.escape(self.quote * 2) if self.quote and self.double_quote else None

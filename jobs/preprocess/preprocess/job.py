@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("preprocess")
 
 _SAMPLE_BYTES = 1 << 19
-_REJECTED_ROWS = 50_000  # a part
+_REJECTED_ROWS = 200_000  # a part
 _REJECTED_BYTES = 16 << 20
 
 

@@ -28,7 +28,10 @@ States = npt.NDArray[np.uint8]
 VALUE, MISSING, DOUBTFUL = 0, 1, 2
 
 # What there is among the bytes of a record.
-HAS_NUL, HAS_OTHER_THAN_ASCII = 1, 2
+HAS_NUL, NOT_UTF8, ENDS_EMPTY = 1, 2, 4
+
+# What begins at a position of a text; CUT_OFF: more text is needed to tell.
+WHOLE, CUT_OFF, MALFORMED, NEVER_CLOSED, COMMENTED = range(5)
 
 MAX_SPELLINGS = 255
 UNKNOWN = 255  # the number of a spelling that is not known
@@ -40,6 +43,25 @@ _DIGITS_OF_A_YEAR = 4
 _LIBRARY = Path(__file__).with_name("cells.so")
 _NONE = -1  # where there is no such byte
 _MAX_SIZE = 1 << 31  # a view has 31 bits for where a text begins
+
+
+class Walk(NamedTuple):
+    """The records of a text whose quoting need not be sound, or of any dialect.
+
+    Attributes
+    ----------
+    end
+        Where the last whole record ends.
+    cuts
+        The lines that are no well-formed records: where each begins and ends, and what it is (`MALFORMED` and so on).
+    lines, breaks
+        See `Proof`; a CR that no LF follows ends a line too.
+    """
+
+    end: int
+    cuts: npt.NDArray[np.int64]
+    lines: Positions
+    breaks: Positions
 
 
 class Proof(NamedTuple):
@@ -99,21 +121,88 @@ def split(text: bytes, rows: int, wanted: Sequence[bool], grammar: Grammar) -> l
     views = [np.empty((rows, 2), np.uint64) if want else None for want in wanted]
     columns = (ctypes.c_void_p * len(views))(*(None if view is None else _at(view) for view in views))
     unquoted = np.empty(len(text), np.uint8)
-    used = _cells.split(text, len(text), *_marks(grammar), len(views), columns, rows, _at(unquoted))
+    loop, marks = (_cells.split_any, (_dialect(grammar),)) if grammar.unusual else (_cells.split, _marks(grammar))
+    used = loop(text, len(text), *marks, len(views), columns, rows, _at(unquoted))
     if used < 0:
         return None
     buffers = np.frombuffer(text, np.uint8), unquoted[:used].copy()
     return [None if view is None else Texts(view, buffers) for view in views]
 
 
+def walk(text: bytes, grammar: Grammar, *, at_end: bool, longest: int) -> Walk:
+    """Go through a text record by record.
+
+    Parameters
+    ----------
+    text
+        It begins with a record; `at_end` says that nothing follows it.
+    longest
+        A quote that is still open after this many bytes counts as never closed.
+    """
+    most = count(text, ord("\n")) + count(text, ord("\r")) + 1
+    lines, breaks, cuts = np.empty(most, np.int64), np.empty(most, np.int64), np.empty((most, 3), np.int64)
+    found = _Walk()
+    _cells.walk(
+        text,
+        len(text),
+        _dialect(grammar),
+        int(at_end),
+        longest,
+        _at(lines),
+        _at(breaks),
+        _at(cuts),
+        ctypes.byref(found),
+    )
+    # Copies, so that what is not used is given back.
+    return Walk(found.end, cuts[: found.cuts].copy(), lines[: found.lines].copy(), breaks[: found.breaks].copy())
+
+
+def next_record(text: bytes, start: int, grammar: Grammar, *, at_end: bool, longest: int) -> tuple[int, int]:
+    """What begins at a position of a text (`WHOLE` and so on), and where it ends."""
+    stop = ctypes.c_int64()
+    what = _cells.next_record(text, len(text), _dialect(grammar), int(at_end), longest, start, ctypes.byref(stop))
+    return what, stop.value
+
+
+def list_cells(record: bytes, grammar: Grammar) -> list[tuple[int, int, bool]]:
+    """The cells of a well-formed record: where each begins and ends within its quotes, and whether marks in it are to be undone."""
+    most = record.count(grammar.delimiter) + 1
+    cells = (_Cell * most)()
+    found = _cells.list_cells(record, len(record), _dialect(grammar), most, cells)
+    return [(cell.start, cell.start + cell.length, bool(cell.undo)) for cell in cells[:found]]
+
+
 def inspect(text: bytes, ends: Positions, grammar: Grammar) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """How many cells each record has, and flags for what bytes it holds; malformed quoting makes its count mean nothing.
+    """How many cells each record has, and flags for its bytes; malformed quoting makes its count mean nothing.
 
     `ends` says where the records end, the last one with the text.
     """
     counts, flags = np.empty(len(ends), np.int64), np.empty(len(ends), np.uint8)
-    _cells.inspect(text, _at(ends), len(ends), *_marks(grammar), _at(counts), _at(flags))
+    _cells.inspect(text, _at(ends), len(ends), _dialect(grammar), _at(counts), _at(flags))
     return counts, flags
+
+
+def gather(text: bytes, starts: Positions, ends: Positions) -> Texts:
+    """Copies of some pieces of a text: they do not keep the text from being forgotten."""
+    starts, ends = np.ascontiguousarray(starts), np.ascontiguousarray(ends)
+    buffer = np.empty(int((ends - starts).sum()), np.uint8)
+    views = np.empty((len(starts), 2), np.uint64)
+    _cells.gather_pieces(text, _at(starts), _at(ends), len(starts), _at(buffer), len(buffer), _at(views))
+    return Texts(views, (buffer, np.empty(0, np.uint8)))
+
+
+def copy_texts(texts: Texts) -> Texts:
+    """Copies of some texts: they do not keep the block's own text from being forgotten."""
+    size = _cells.size_of_texts(_texts(texts))
+    buffer, views = np.empty(size, np.uint8), np.empty((len(texts), 2), np.uint64)
+    _cells.copy_texts(_texts(texts), _at(buffer), size, _at(views))
+    return Texts(views, (buffer, np.empty(0, np.uint8)))
+
+
+def behind_lines(text: bytes, number: int) -> int:
+    """Where the line of this number, counted from 1, ends; 0 when there are fewer."""
+    found: int = _cells.behind_lines(text, len(text), number)
+    return found
 
 
 class CellReader:
@@ -194,6 +283,12 @@ def _marks(grammar: Grammar) -> tuple[int, int]:
     return grammar.delimiter[0], grammar.quote[0] if grammar.quote else _NONE
 
 
+def _dialect(grammar: Grammar) -> _Dialect:
+    marks = (grammar.delimiter, grammar.quote, grammar.escape, grammar.comment)
+    bytes_ = [mark[0] if mark else _NONE for mark in marks]
+    return _Dialect(*bytes_, grammar.double_quote, grammar.lenient_quote, grammar.skip_space)
+
+
 def _at(array: npt.NDArray[np.generic]) -> int:
     address: int = array.ctypes.data
     return address
@@ -219,6 +314,25 @@ class _Field(ctypes.Structure):
         ("trim", ctypes.c_uint8),
         ("required", ctypes.c_uint8),
     )
+
+
+class _Dialect(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("delimiter", "quote", "escape", "comment")),
+        *((name, ctypes.c_uint8) for name in ("doubled", "lenient", "skip")),
+    )
+
+
+class _Cell(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("start", "length", "next")),
+        ("end", ctypes.c_int32),
+        ("undo", ctypes.c_uint8),
+    )
+
+
+class _Walk(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_int64) for name in ("end", "lines", "breaks", "cuts"))
 
 
 class _Proof(ctypes.Structure):
@@ -257,13 +371,21 @@ def _loaded() -> ctypes.CDLL:
     except OSError as cause:
         raise ImportError(f"{_LIBRARY} cannot be loaded ({cause}): make it with `make setup`") from cause
     size, address, byte, mark = ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint8, ctypes.c_int32
-    texts, field = ctypes.POINTER(_Texts), ctypes.POINTER(_Field)
+    texts, field, dialect = ctypes.POINTER(_Texts), ctypes.POINTER(_Field), ctypes.POINTER(_Dialect)
     text = (ctypes.c_char_p, size)
     for name, result, arguments in (
         ("count", size, (*text, byte)),
         ("prove", mark, (*text, byte, mark, mark, address, address, ctypes.POINTER(_Proof))),
         ("split", size, (*text, byte, mark, mark, address, size, address)),
-        ("inspect", None, (ctypes.c_char_p, address, size, byte, mark, address, address)),
+        ("walk", None, (*text, dialect, mark, size, address, address, address, ctypes.POINTER(_Walk))),
+        ("next_record", mark, (*text, dialect, mark, size, size, ctypes.POINTER(size))),
+        ("list_cells", size, (*text, dialect, size, ctypes.POINTER(_Cell))),
+        ("split_any", size, (*text, dialect, mark, address, size, address)),
+        ("inspect", None, (ctypes.c_char_p, address, size, dialect, address, address)),
+        ("gather_pieces", None, (ctypes.c_char_p, address, address, size, address, size, address)),
+        ("size_of_texts", size, (texts,)),
+        ("copy_texts", None, (texts, address, size, address)),
+        ("behind_lines", size, (*text, size)),
         ("read_texts", None, (texts, field, address, address)),
         ("read_integers", None, (texts, field, mark, size, size, address, address)),
         ("read_numbers", None, (texts, field, ctypes.c_double, ctypes.c_double, address, address)),

@@ -7,12 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from preprocess.rejected import EXAMPLES
+
 if TYPE_CHECKING:
     from preprocess.rejected import RejectedRows
     from preprocess.statistics import Statistics
     from spotline.contracts import Tolerance
 
-_EXAMPLES = 5
 _SHOWN = 200
 
 
@@ -35,22 +36,13 @@ class Tally:
 
     def add_reasons(self, rejected: RejectedRows, line: int) -> None:
         """Count why rows were rejected; `line` is the number of the block's first line."""
-        reasons = rejected.reasons
-        self.reasons.update(reasons.counts)
-        wanted = {key for key in reasons.counts if len(self.examples.get(key, ())) < _EXAMPLES}
-        for row, code, field_name, value in zip(
-            reasons.rows, reasons.codes, reasons.fields, reasons.values, strict=True
-        ):
-            if not wanted:
-                break
-            key = (code, field_name)
-            if key in wanted:
-                example = {"record": self.rows_read + int(rejected.records[row]) + 1}
-                example["line"] = line + int(rejected.lines[row])
-                examples = self.examples.setdefault(key, [])
+        self.reasons.update(rejected.counts)
+        for key, rows in rejected.first.items():
+            examples = self.examples.setdefault(key, [])
+            for place, value in rows[: EXAMPLES - len(examples)]:
+                record, at = (int(rejected.rows[name][place]) for name in ("record", "line"))
+                example = {"record": self.rows_read + record + 1, "line": line + at}
                 examples.append(example | ({} if value is None else {"value": value[:_SHOWN]}))
-                if len(examples) == _EXAMPLES:
-                    wanted.remove(key)
 
 
 def verdict(tally: Tally, tolerance: Tolerance) -> str | None:

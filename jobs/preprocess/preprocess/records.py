@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from preprocess import native
-from preprocess.cutting import NEWLINE, RETURN, Block, Positions, find
-from preprocess.rejected import BLANK_ROW, ENCODING, FIELD_COUNT, NUL, Reason
+from preprocess.cutting import NEWLINE, RETURN, Block, Positions
+from preprocess.grammar import CODES
+from preprocess.rejected import BLANK_ROW, ENCODING, FIELD_COUNT, NUL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from preprocess.grammar import Grammar
+    from preprocess.rejected import Blame
 
 # What a record is. Those above COMMENT are malformed and have their reasons; the order matters to nobody else.
 REGULAR = 0
@@ -28,8 +29,7 @@ MALFORMED = 3
 class Records:
     """The records of a block, in order, comments among them.
 
-    `text` is the block's with every line end outside quotes LF or CRLF; `states` says what each record is, `reasons` why a
-    malformed one is.
+    `text` is the block's with every line end outside quotes LF or CRLF; `states` says what each record is.
     """
 
     text: bytes
@@ -37,7 +37,6 @@ class Records:
     ends: Positions
     states: npt.NDArray[np.uint8]
     line_ends: Positions
-    reasons: dict[int, list[Reason]] = field(default_factory=dict)
 
     @property
     def lines(self) -> int:
@@ -67,23 +66,21 @@ class Records:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def find_records(block: Block, grammar: Grammar) -> Records:
+def find_records(block: Block, grammar: Grammar, blame: Blame) -> Records:
     """Find a block's records; those that are neither cut out nor hold an escape are taken to be regular."""
     marks = block.marks
     ends = marks.breaks + 1
-    if len(marks.escaped):
-        ends = np.setdiff1d(ends, marks.escaped + 1, assume_unique=True)
     if len(block.text) and (not len(ends) or ends[-1] != len(block.text)):
         ends = np.append(ends, len(block.text))
     starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
     text = _end_with_newlines(block.text, ends)
     states = np.zeros(len(ends), np.uint8)
     records = Records(text, starts, ends, states, marks.lines)
-    for cut in block.marks.cuts:
-        index = int(np.searchsorted(starts, cut.start))
-        states[index] = COMMENT if cut.code is None else MALFORMED
-        if cut.code is not None:
-            records.reasons[index] = [Reason(cut.code, None, None)]
+    cut = np.searchsorted(starts, marks.cuts[:, 0])
+    comments = marks.cuts[:, 2] == native.COMMENTED
+    states[cut] = np.where(comments, COMMENT, MALFORMED)
+    for kind, code in CODES.items():
+        blame.add(cut[marks.cuts[:, 2] == kind], code)
     if grammar.escape and grammar.escape in text:
         _mark_odd(records, grammar)
     return records
@@ -101,47 +98,36 @@ def _end_with_newlines(text: bytes, ends: Positions) -> bytes:
 
 
 def _mark_odd(records: Records, grammar: Grammar) -> None:
-    escapes = find(np.frombuffer(records.text, np.uint8), grammar.escape[0])  # type: ignore[index]
+    escapes = np.flatnonzero(np.frombuffer(records.text, np.uint8) == grammar.escape[0])  # type: ignore[index]
     odd = np.unique(np.searchsorted(records.ends, escapes, side="right"))
     records.states[odd[records.states[odd] == REGULAR]] = ODD
 
 
-def mark_malformed(records: Records, grammar: Grammar, width: int) -> bool:
+def mark_malformed(records: Records, grammar: Grammar, width: int, blame: Blame) -> bool:
     """Find each malformed record, with all its reasons; say whether there are any besides those cut out.
 
     What is left as regular has `width` fields, is valid UTF-8 without NUL, and holds no escape.
     """
     whole = (records.states == REGULAR) | (records.states == ODD)
     counts, flags = native.inspect(records.text, records.ends, grammar)
-    for index in np.flatnonzero(records.states == ODD).tolist():
-        counts[index] = len(grammar.split(records.record(index)))
-
-    def blame(indices: Positions, why: Callable[[int], Reason | None]) -> None:
-        for index in indices[whole[indices]].tolist():
-            if reason := why(index):
-                records.states[index] = MALFORMED
-                records.reasons.setdefault(index, []).append(reason)
-
-    blame(np.flatnonzero(counts != width), lambda index: _wrong_width(records, index, int(counts[index])))
-    if width == 1:
-        blame(np.flatnonzero(records.ends - records.starts <= 2), lambda index: _blank(records, index))
-    blame(np.flatnonzero(flags & native.HAS_NUL), lambda _index: Reason(NUL, None, None))
-    strange = np.flatnonzero(flags & native.HAS_OTHER_THAN_ASCII)
-    blame(strange, lambda index: None if _decodes(records.record(index)) else Reason(ENCODING, None, None))
-    return bool((whole & (records.states == MALFORMED)).any())
+    blank = whole & _blank(records)
+    wrong = whole & (counts != width) & ~blank
+    nul, strange = (whole & (flags & flag != 0) for flag in (native.HAS_NUL, native.NOT_UTF8))
+    blame.add(np.flatnonzero(blank), BLANK_ROW)
+    at = np.flatnonzero(wrong)
+    blame.add(at, FIELD_COUNT, values=pl.Series(counts[at]).cast(pl.String))
+    blame.add(np.flatnonzero(nul), NUL)
+    blame.add(np.flatnonzero(strange), ENCODING)
+    malformed = blank | wrong | nul | strange
+    records.states[malformed] = MALFORMED
+    return bool(malformed.any())
 
 
-def _wrong_width(records: Records, index: int, found: int) -> Reason:
-    return _blank(records, index) or Reason(FIELD_COUNT, None, str(found))
-
-
-def _blank(records: Records, index: int) -> Reason | None:
-    return Reason(BLANK_ROW, None, None) if not records.record(index).strip(b"\r\n") else None
-
-
-def _decodes(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _blank(records: Records) -> npt.NDArray[np.bool_]:
+    """Which records are line ends and nothing else."""
+    short = np.flatnonzero(records.ends - records.starts <= len(b"\r\n"))
+    text = np.frombuffer(records.text, np.uint8)
+    first = text[records.starts[short]]
+    blank = np.zeros(len(records.ends), bool)
+    blank[short] = (first == NEWLINE) | (first == RETURN)
+    return blank

@@ -11,13 +11,13 @@ import polars as pl
 
 if TYPE_CHECKING:
     from preprocess.cutting import Positions
-    from spotline.contracts.cells import Judgement
-
 # Reasons for a record as a whole, besides the grammar's own; its cells are not judged.
 FIELD_COUNT = "fieldCount"
 BLANK_ROW = "blankRow"
 NUL = "nul"
 ENCODING = "encoding"
+
+EXAMPLES = 5  # of each broken rule, in the quality report
 
 SCHEMA = pl.Schema(
     {
@@ -30,111 +30,120 @@ SCHEMA = pl.Schema(
 )
 
 
-class Reason(NamedTuple):
-    """A broken rule: its code, the field (None for the record as a whole), and the raw cell or what was found instead."""
+class Group(NamedTuple):
+    """Records that broke one rule: a code, the field (None for the record as a whole), and the raw cells or what was found instead."""
 
     code: str
     field: str | None
-    value: str | None
-
-
-@dataclass(frozen=True)
-class Reasons:
-    """Broken rules, in the order of the rows that broke them: for each which row that was, and what a `Reason` holds.
-
-    `counts` says how often each code came for each field.
-    """
-
-    rows: Positions
-    codes: list[str]
-    fields: list[str | None]
-    values: list[str | None]
-    counts: Counter[tuple[str, str | None]]
+    records: Positions
+    values: pl.Series | None
 
 
 class Blame:
-    """The reasons against the records of a block, in the order of the fields."""
+    """The reasons against the records of a block, in the order in which they were found."""
 
     def __init__(self) -> None:
-        self._records: list[int] = []
-        self._codes: list[str] = []
-        self._fields: list[str | None] = []
-        self._values: list[str | None] = []
-        self._counts: Counter[tuple[str, str | None]] = Counter()
+        self._groups: list[Group] = []
 
-    def add(self, record: int, reason: Reason) -> None:
-        """Note a reason against a record, by its index."""
-        self._records.append(record)
-        self._codes.append(reason.code)
-        self._fields.append(reason.field)
-        self._values.append(reason.value)
-        self._counts[reason.code, reason.field] += 1
-
-    def collect(self, records: list[int], name: str, cells: list[str], verdicts: list[Judgement]) -> None:
-        """Note what the law says against cells of one field."""
-        before = len(self._codes)
-        for record, cell, verdict in zip(records, cells, verdicts, strict=True):
-            for code in verdict.broken:
-                self._records.append(record)
-                self._codes.append(code)
-                self._values.append(cell)
-        self._fields += [name] * (len(self._codes) - before)
-        for code, count in Counter(self._codes[before:]).items():
-            self._counts[code, name] += count
+    def add(self, records: Positions, code: str, field: str | None = None, values: pl.Series | None = None) -> None:
+        """Note a broken rule against records, by their index."""
+        if len(records):
+            self._groups.append(Group(code, field, records, values))
 
     def records(self) -> Positions:
         """The records that are blamed, in order."""
-        return np.unique(np.array(self._records, np.int64))
+        if not self._groups:
+            return np.zeros(0, np.int64)
+        return np.unique(np.concatenate([group.records for group in self._groups]))
 
-    def reasons(self) -> Reasons:
-        """All of it, in the order of the records; rows are the places of their records among those blamed."""
-        records = np.array(self._records, np.int64)
-        order = np.argsort(records, kind="stable")
-        rows = np.unique(records[order], return_inverse=True)[1]
-        places = order.tolist()
-        return Reasons(
-            rows,
-            [self._codes[place] for place in places],
-            [self._fields[place] for place in places],
-            [self._values[place] for place in places],
-            self._counts,
-        )
+    def groups(self) -> list[Group]:
+        """All of it."""
+        return self._groups
 
 
 @dataclass(frozen=True)
 class RejectedRows:
     """The rejected rows of one block, in order; all numbers count from the block's beginning.
 
-    `records` and `lines` count whole records and lines before the row; `offsets` are bytes in the file's own encoding.
+    Attributes
+    ----------
+    rows
+        As `SCHEMA` has them: whole records and lines before the row, and bytes in the file's own encoding.
+    counts
+        How often each rule was broken, by code and field.
+    first
+        For each, its first rows: the place among the rows, and the value.
     """
 
-    records: Positions
-    lines: Positions
-    offsets: Positions
-    raws: list[bytes]
-    reasons: Reasons
+    rows: pl.DataFrame
+    counts: Counter[tuple[str, str | None]]
+    first: dict[tuple[str, str | None], list[tuple[int, str | None]]]
 
     def __len__(self) -> int:
-        return len(self.raws)
+        return self.rows.height
 
     def table(self, record: int, line: int, offset: int) -> pl.DataFrame:
         """The rows as they are kept, given the numbers of the block's own first record, line and byte."""
-        listed = pl.DataFrame(
-            {
-                "row": self.reasons.rows,
-                "code": pl.Series(self.reasons.codes, dtype=pl.String),
-                "field": pl.Series(self.reasons.fields, dtype=pl.String),
-                "value": pl.Series(self.reasons.values, dtype=pl.String),
-            }
-        )
-        reasons = listed.group_by("row", maintain_order=True).agg(pl.struct("code", "field", "value").alias("reasons"))
-        return pl.DataFrame(
-            {
-                "record": self.records + record,
-                "line": self.lines + line,
-                "offset": self.offsets + offset,
-                "raw": pl.Series(self.raws, dtype=pl.Binary),
-                "reasons": reasons["reasons"],
-            },
-            schema=SCHEMA,
-        )
+        return self.rows.with_columns(pl.col("record") + record, pl.col("line") + line, pl.col("offset") + offset)
+
+
+def reject(blame: Blame, records: Positions, lines: Positions, offsets: Positions, raws: pl.Series) -> RejectedRows:
+    """Put the rejected rows of a block together.
+
+    `records`, `lines`, `offsets` and `raws` are those of the blamed records, in order.
+    """
+    groups, blamed = blame.groups(), blame.records()
+    rows = pl.DataFrame(
+        {
+            "record": records,
+            "line": lines,
+            "offset": offsets,
+            "raw": raws,
+            "reasons": _reasons(groups, blamed) if groups else pl.Series([], dtype=SCHEMA["reasons"]),
+        },
+        schema=SCHEMA,
+    )
+    counts: Counter[tuple[str, str | None]] = Counter()
+    first: dict[tuple[str, str | None], list[tuple[int, str | None]]] = {}
+    for group in groups:
+        key = (group.code, group.field)
+        counts[key] += len(group.records)
+        places = np.searchsorted(blamed, group.records[:EXAMPLES]).tolist()
+        values = [None] * len(places) if group.values is None else group.values.head(EXAMPLES).to_list()
+        first[key] = sorted(first.get(key, []) + list(zip(places, values, strict=True)), key=lambda one: one[0])[
+            :EXAMPLES
+        ]
+    return RejectedRows(rows, counts, first)
+
+
+def _reasons(groups: list[Group], blamed: Positions) -> pl.Series:
+    """The reasons of each blamed record, as a list of structures."""
+    records = np.concatenate([group.records for group in groups])
+    values = [
+        pl.repeat(None, len(group.records), dtype=pl.String, eager=True) if group.values is None else group.values
+        for group in groups
+    ]
+    reasons = pl.DataFrame(
+        {
+            "code": _repeated([group.code for group in groups], groups),
+            "field": _repeated([group.field for group in groups], groups),
+            "value": pl.concat(values),
+        }
+    ).to_struct("reasons")
+    if len(groups) > 1:
+        order = np.argsort(records, kind="stable")
+        records, reasons = records[order], reasons.gather(order)
+    if len(records) == len(blamed):  # one reason each
+        return reasons.reshape((len(reasons), 1)).cast(SCHEMA["reasons"])
+    listed = pl.DataFrame({"record": records, "reasons": reasons})
+    return listed.group_by("record", maintain_order=True).agg("reasons")["reasons"]
+
+
+def _repeated(texts: list[str | None], groups: list[Group]) -> pl.Series:
+    """One text for each record of each group."""
+    return pl.concat(
+        [
+            pl.repeat(text, len(group.records), dtype=pl.String, eager=True)
+            for text, group in zip(texts, groups, strict=True)
+        ]
+    )

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from preprocess.exact import Judge, number_texts
 from preprocess.native import UNKNOWN, SpellingTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from preprocess.cutting import Positions
-    from preprocess.exact import Judge
     from preprocess.texts import Texts
 
 FEW = 250
@@ -60,13 +60,13 @@ class Coded(NamedTuple):
         """Some of the cells."""
         return self._replace(numbers=self.numbers.compress(kept))
 
-    def put(self, cells: Positions, found: Sequence[Any]) -> Coded:
-        """The column with other values in some cells."""
+    def put(self, cells: Positions, which: npt.NDArray[Any], found: Sequence[Any]) -> Coded:
+        """The column with other values in some cells: which of those found."""
         places = {value: number for number, value in enumerate(self.values)}
         for value in found:
             places.setdefault(value, len(places))
         numbers = self.numbers.copy()
-        numbers[cells] = [places[value] for value in found]
+        numbers[cells] = np.array([places[value] for value in found], np.uint32).take(which)
         return self._replace(numbers=numbers, values=list(places))
 
     def counts(self) -> dict[Any, int]:
@@ -112,11 +112,8 @@ class Spellings:
             if unknown <= SELDOM * len(cells):
                 return known.verdicts.of(numbers)
             known = self._learn(known.spellings, cells.take(numbers == UNKNOWN).series(""))
-        # In categories of their own: those of a file might grow without end.
-        numbered = cells.series("").cast(pl.Categorical(pl.Categories.random()))
-        kinds: pl.Categorical = numbered.dtype  # type: ignore[assignment]
-        verdicts = _Verdicts(self._judge, kinds.categories.to_series().to_list(), self._dtype)
-        return verdicts.of(numbered.to_physical().to_numpy())
+        spellings, which = number_texts(cells.series(""))
+        return _Verdicts(self._judge, spellings, self._dtype).of(which)
 
     def _learn(self, known: list[str], cells: pl.Series) -> _Known | None:
         """A table of what is known and of the commonest spellings of more cells; None when that is no more than before."""

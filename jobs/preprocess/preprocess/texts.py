@@ -47,10 +47,10 @@ class Texts:
     def __len__(self) -> int:
         return len(self.views)
 
-    def series(self, name: str, valid: Flags | None = None) -> pl.Series:
+    def series(self, name: str, valid: Flags | None = None, kind: str = TEXT) -> pl.Series:
         """The same for polars, null where not `valid`."""
         sizes = np.array([len(buffer) for buffer in self.buffers], np.int64)
-        return lend(name, TEXT, (self.views, *self.buffers, sizes), valid)
+        return lend(name, kind, (self.views, *self.buffers, sizes), valid)
 
     def take(self, places: npt.NDArray[Any]) -> Texts:
         """Some of them."""

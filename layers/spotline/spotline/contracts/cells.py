@@ -29,6 +29,9 @@ WHITE_SPACE = (
 INT64 = range(-(2**63), 2**63)
 MAX_DIGITS = 4000  # Python refuses to convert longer ones
 
+# The names of the rules, in the order in which a cell's broken ones are named.
+RULES = ("required", "type", "minLength", "maxLength", "minimum", "maximum", "pattern", "enum")
+
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")

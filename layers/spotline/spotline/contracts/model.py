@@ -89,6 +89,8 @@ class Dialect:
     header: bool = True
     comment: str | None = None
     comment_rows: frozenset[int] = frozenset()
+    skip_initial_space: bool = False
+    lenient_quote: bool = False
 
 
 @dataclass(frozen=True)
