@@ -166,12 +166,13 @@ class BlockReader:
         else:
             keys = [self._keys(rule, columns, numbers[at]) for rule in self._rules]
         keep = np.ones(len(records.ends), bool)
-        keep[blame.records()] = False
+        blamed = blame.records()
+        keep[blamed] = False
         rows, coded = self._rows(columns, keep.take(at))
         comments = int(np.count_nonzero(records.states == COMMENT))
         size = len(block.text) if self._encoding == "utf-8" else len(original(block.text, self._encoding))
         count = len(records.ends) - comments
-        rejected = self._rejected(block, records, numbers, blame)
+        rejected = self._rejected(block, records, numbers, blame, blamed)
         outcome = Outcome(block.number, count, comments, records.lines, size, rows.height, rejected)
         return Judged(outcome, rows, coded, keys)
 
@@ -243,18 +244,19 @@ class BlockReader:
             values = [", ".join(cells[place[name]].decode() for name in rule.fields) for cells in records_cells]
             blame.add(found, rule.code, rule.name, pl.Series(values, dtype=pl.String))
 
-    def _rejected(self, block: Block, records: Records, numbers: Positions, blame: Blame) -> RejectedRows:
-        rows = blame.records()
+    def _rejected(
+        self, block: Block, records: Records, numbers: Positions, blame: Blame, rows: Positions
+    ) -> RejectedRows:
         starts, ends = records.starts[rows], records.ends[rows]
         lines = records.lines_before(starts)
         if self._encoding == "utf-8":
             raws = native.gather(block.text, starts, ends).series("raw", kind=BINARY)
-            return reject(blame, numbers[rows], lines, starts, raws)
+            return reject(blame, rows, numbers[rows], lines, starts, raws)
         spans = list(zip(starts.tolist(), ends.tolist(), strict=True))
         pieces = [original(block.text[start:end], self._encoding) for start, end in spans]
         gaps = (block.text[begin:end] for begin, end in zip([0, *starts.tolist()], starts.tolist(), strict=False))
         offsets = np.cumsum([len(original(gap, self._encoding)) for gap in gaps], dtype=np.int64)
-        return reject(blame, numbers[rows], lines, offsets, pl.Series(pieces, dtype=pl.Binary))
+        return reject(blame, rows, numbers[rows], lines, offsets, pl.Series(pieces, dtype=pl.Binary))
 
     def _sampled(self, text: bytes) -> dict[str, pl.Series]:
         """The regular records at the beginning of the data, as raw cells."""

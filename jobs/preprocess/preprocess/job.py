@@ -102,6 +102,7 @@ class Job:
         self._tables: list[pl.DataFrame] = []
         self._extra: tuple[str, ...] = ()
         self._statistics: Statistics | None = None
+        self._complete = True
         self._began = time.monotonic()
 
     def run(self) -> CleanManifest:
@@ -115,12 +116,12 @@ class Job:
         try:
             with Keys(self._rules, self._expected_bytes()) as keys:
                 self._read(keys, None)
-                duplicates = keys.duplicates()
+                duplicates = keys.duplicates() if self._complete else None
                 if duplicates is not None:
                     log.info("%d records repeat a key; reading again to reject them", duplicates.count)
                     self._forget()
                     self._read(None, duplicates)
-            refused = quality.verdict(self._tally, self._contract.tolerance)
+            refused = quality.verdict(self._tally, self._contract.tolerance, complete=self._complete)
         except DataRefused as refusal:
             self._report(str(refusal))
             raise
@@ -165,6 +166,9 @@ class Job:
                 if csv is not None:
                     csv.append(judged.csv)
                 self._progress.show(self._tally.rows_read, self._tally.rows_rejected, text.bytes_read)
+                if self._is_hopeless(text, header):
+                    self._complete = False
+                    break
             self._flush_rejected()
             if csv is not None:
                 csv.finish()
@@ -174,6 +178,16 @@ class Job:
             raise
         finally:
             text.close()
+
+    def _is_hopeless(self, text: Text, header: Header) -> bool:
+        """Whether the rest need not be read: it is there, and no rest could bring the rejected rows within the tolerance."""
+        read, left = text.bytes_read, None
+        if text.compression is None:  # each clean row takes a delimiter or a line end for each of its cells
+            read = self._tally.size
+            left = (self._source.size - read) // len(header.columns) + 1
+        if read >= self._source.size:
+            return False
+        return quality.is_hopeless(self._tally, self._contract.tolerance, left)
 
     def _expected_bytes(self) -> int:
         """About how long the file's text is: compressed, CSV is about a fifth."""
@@ -268,6 +282,7 @@ class Job:
             refused=refused,
             extra_columns=self._extra,
             tolerance=self._contract.tolerance,
+            complete=self._complete,
             seconds=time.monotonic() - self._began,
         )
         self._output.write(QUALITY, body)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _SHOWN = 200
 
+# So many rejected rows show what is wrong with a file.
+EXPLAINED = 100_000
+
 
 @dataclass
 class Tally:
@@ -45,8 +48,23 @@ class Tally:
                 examples.append(example | ({} if value is None else {"value": value[:_SHOWN]}))
 
 
-def verdict(tally: Tally, tolerance: Tolerance) -> str | None:
-    """Why the file is refused, as half a sentence with the way out, or None when it is good enough."""
+def is_hopeless(tally: Tally, tolerance: Tolerance, left: int | None) -> bool:
+    """Whether the file will be refused whatever its rest holds, and enough rejected rows are there to see why.
+
+    `left` is the most rows that the rest may hold; None when nobody can tell.
+    """
+    if tally.rows_rejected < EXPLAINED:
+        return False
+    if tolerance.max_rejected_share == 0:
+        return True
+    return left is not None and tally.rows_rejected > tolerance.max_rejected_share * (tally.rows_read + left)
+
+
+def verdict(tally: Tally, tolerance: Tolerance, *, complete: bool = True) -> str | None:
+    """Why the file is refused, as half a sentence with the way out, or None when it is good enough.
+
+    `complete` says that the file was read to its end.
+    """
     if not tally.rows_read:
         if tolerance.min_rows == 0:
             return None
@@ -54,9 +72,14 @@ def verdict(tally: Tally, tolerance: Tolerance) -> str | None:
     share = tally.rows_rejected / tally.rows_read
     if share > tolerance.max_rejected_share:
         often = ", ".join(f"{describe(*key)} {count} times" for key, count in tally.reasons.most_common(3))
+        ended = (
+            ""
+            if complete
+            else f"; reading ended after line {tally.lines} (byte {tally.size}), because no rest could change that"
+        )
         return (
             f"{tally.rows_rejected} of {tally.rows_read} rows are rejected ({share:.2%}), the contract bears"
-            f" {tolerance.max_rejected_share:.2%}; most often: {often}; mend the file, or raise tolerance.maxRejectedShare"
+            f" {tolerance.max_rejected_share:.2%}{ended}; most often: {often}; mend the file, or raise tolerance.maxRejectedShare"
         )
     if tally.rows_clean < tolerance.min_rows:
         return (
@@ -79,14 +102,16 @@ def report(
     refused: str | None,
     extra_columns: tuple[str, ...],
     tolerance: Tolerance,
+    complete: bool,
     seconds: float,
 ) -> bytes:
-    """The report as JSON."""
+    """The report as JSON; `complete` says that the file was read to its end, and counts are those of what was read."""
     document = {
         "schema": "spotline/quality/1",
         "source": source,
         "verdict": {"accepted": refused is None, "reason": refused},
         "tolerance": {"max_rejected_share": tolerance.max_rejected_share, "min_rows": tolerance.min_rows},
+        "complete": complete,
         "rows_read": tally.rows_read,
         "rows_clean": tally.rows_clean,
         "rows_rejected": tally.rows_rejected,

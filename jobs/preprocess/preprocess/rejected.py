@@ -54,7 +54,10 @@ class Blame:
         """The records that are blamed, in order."""
         if not self._groups:
             return np.zeros(0, np.int64)
-        return np.unique(np.concatenate([group.records for group in self._groups]))
+        blamed = np.zeros(max(int(group.records.max()) for group in self._groups) + 1, bool)
+        for group in self._groups:
+            blamed[group.records] = True
+        return np.flatnonzero(blamed)
 
     def groups(self) -> list[Group]:
         """All of it."""
@@ -87,12 +90,14 @@ class RejectedRows:
         return self.rows.with_columns(pl.col("record") + record, pl.col("line") + line, pl.col("offset") + offset)
 
 
-def reject(blame: Blame, records: Positions, lines: Positions, offsets: Positions, raws: pl.Series) -> RejectedRows:
+def reject(
+    blame: Blame, blamed: Positions, records: Positions, lines: Positions, offsets: Positions, raws: pl.Series
+) -> RejectedRows:
     """Put the rejected rows of a block together.
 
-    `records`, `lines`, `offsets` and `raws` are those of the blamed records, in order.
+    `blamed` are the indices of the blamed records, in order; the numbers and `raws` are theirs.
     """
-    groups, blamed = blame.groups(), blame.records()
+    groups = blame.groups()
     rows = pl.DataFrame(
         {
             "record": records,

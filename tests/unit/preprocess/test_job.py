@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from preprocess import shards
+from preprocess import quality, shards
 from preprocess.command import main
 from preprocess.refusals import DataRefused
 from spotline.contracts import Contract
@@ -316,3 +319,61 @@ def test_killed_at_any_moment_a_run_leaves_no_manifest_and_the_next_succeeds(tmp
     assert main(arguments) == 0
     manifest = CleanManifest.from_json((tmp_path / "out" / "manifest.json").read_bytes())
     assert manifest.rows_clean == 200_000
+
+
+BAD = [f"x{index},bad\n" for index in range(2000)]
+FINE = [f"{index},fine\n" for index in range(2000)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "tolerance", "read"),
+    [
+        (BAD + FINE, 0.0, 200),  # one is too many: ended as soon as enough is seen
+        (BAD, 0.5, None),  # hopeless where the rest, all of it as short as can be, could not help
+        (BAD + FINE, 0.5, 4000),  # just within the tolerance, to be read to its end
+        (BAD, 1.0, 2000),
+    ],
+)
+def test_a_hopeless_file_is_not_read_to_its_end_and_what_was_read_is_counted_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[str], tolerance: float, read: int | None
+) -> None:
+    monkeypatch.setattr(quality, "EXPLAINED", 100)
+    contract = contract_of(*CONTRACT["fields"], spotline={"tolerance": {"maxRejectedShare": tolerance, "minRows": 0}})
+    data = b"n,s\n" + "".join(rows).encode()
+    with suppress(DataRefused):
+        run(tmp_path, data, contract, block_bytes=1000)
+    report = json.loads((tmp_path / "output" / "quality.json").read_bytes())
+
+    lines = data.splitlines(keepends=True)[1 : 1 + report["rows_read"]]
+    assert report["rows_rejected"] == sum(line.startswith(b"x") for line in lines)
+    assert report["bytes"] == len(b"n,s\n") + sum(map(len, lines))
+    assert report["lines"] == 1 + len(lines)
+    complete = report["rows_read"] == len(rows)
+    assert report["complete"] is complete
+    assert ("no rest could change that" in str(report["verdict"]["reason"])) is not complete
+    if read is None:
+        # The most that the rest might hold is a row for every two bytes.
+        left = (len(data) - report["bytes"]) / 2
+        assert report["rows_rejected"] > tolerance * (report["rows_read"] + left)
+        assert not complete
+    elif complete:
+        assert report["rows_read"] == read
+    else:
+        assert report["rows_read"] < 2 * read
+
+
+def test_a_compressed_file_is_hopeless_only_where_its_length_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quality, "EXPLAINED", 100)
+    noise = random.Random(1)
+    rows = [f"x{noise.random()},bad\n" for _ in range(200_000)]
+    data = gzip.compress(b"n,s\n" + "".join(rows).encode())
+    for name, tolerance in (("none", 0.0), ("some", 0.5)):
+        contract = contract_of(*CONTRACT["fields"], spotline={"tolerance": {"maxRejectedShare": tolerance}})
+        (tmp_path / name).mkdir()
+        with pytest.raises(DataRefused):
+            run(tmp_path / name, data, contract, block_bytes=1000 if name == "none" else 1 << 20, name="x.csv.gz")
+        report = json.loads((tmp_path / name / "output" / "quality.json").read_bytes())
+        assert report["complete"] is (name == "some")
+        assert (report["rows_read"] == len(rows)) is (name == "some")
