@@ -101,6 +101,8 @@ def expect(data: bytes, contract: Contract, header: int, offset: int = 0) -> Exp
         dialect.escape.encode() if dialect.escape else None,
         dialect.double_quote,
         dialect.comment.encode() if dialect.comment else None,
+        dialect.lenient_quote,
+        dialect.skip_initial_space,
     )
     clean: list[tuple[Any, ...]] = []
     rejected: list[Row] = []

@@ -13,7 +13,7 @@ typedef struct {
     int64_t rows, size;
 } Input;
 
-static int64_t proved, splits, values;
+static int64_t proved, walks, splits, values;
 
 static void *allocated(int64_t count, size_t each)
 {
@@ -113,14 +113,31 @@ static void read_alone(Text text)
     free(bytes);
 }
 
-static void split_and_read(const uint8_t *text, Input input)
+/* The input's dialect; with `unusual` bits set, one that has escapes, comments, lenient quotes or spaces before cells. */
+static Dialect dialect_of(Input input, int unusual)
 {
+    return (Dialect){
+        .delimiter = input.delimiter,
+        .quote = input.quote,
+        .escape = unusual & 1 ? '.' : -1,
+        .comment = unusual & 1 ? '5' : -1,
+        .doubled = (uint8_t)input.doubled,
+        .lenient = (unusual & 2) != 0,
+        .skip = (unusual & 4) != 0,
+    };
+}
+
+static void split_and_read(const uint8_t *text, Input input, int unusual)
+{
+    const Dialect dialect = dialect_of(input, unusual);
     View **columns = allocated(input.width, sizeof *columns);
     uint8_t *unquoted = allocated(input.size, 1);
     for (int32_t i = 0; i < input.width; i++)
         columns[i] = i % 3 == 2 ? NULL : allocated(input.rows, sizeof **columns);
     int64_t used =
-        split(text, input.size, (uint8_t)input.delimiter, input.quote, input.width, columns, input.rows, unquoted);
+        unusual < 0
+            ? split(text, input.size, (uint8_t)input.delimiter, input.quote, input.width, columns, input.rows, unquoted)
+            : split_any(text, input.size, &dialect, input.width, columns, input.rows, unquoted);
     if (used >= 0) {
         uint8_t *kept = copied(unquoted, used);
         splits++;
@@ -131,6 +148,12 @@ static void split_and_read(const uint8_t *text, Input input)
             read_all(texts);
             for (int64_t row = 0; row < input.rows; row++)
                 read_alone(text_of(&texts, row));
+            int64_t size = size_of_texts(&texts);
+            uint8_t *buffer = allocated(size, 1);
+            View *views = allocated(input.rows, sizeof *views);
+            copy_texts(&texts, buffer, size, views);
+            free(buffer);
+            free(views);
         }
         free(kept);
     }
@@ -149,7 +172,10 @@ static void inspect_and_read(const uint8_t *text, Input input)
         if (text[at] == '\n')
             ends[row++] = at + 1;
     ends[row] = input.size;
-    inspect(text, ends, rows, (uint8_t)input.delimiter, input.quote, counts, flags);
+    for (int unusual = 0; unusual < 8; unusual++) {
+        const Dialect dialect = dialect_of(input, unusual);
+        inspect(text, ends, rows, &dialect, counts, flags);
+    }
     for (row = 0; row < rows; start = ends[row++])
         read_alone((Text){text + start, ends[row] - start - (row < rows - 1)});
     free(ends);
@@ -167,6 +193,38 @@ static void prove_all(const uint8_t *text, Input input)
     free(breaks);
 }
 
+/* Record by record, in every dialect. */
+static void walk_all(const uint8_t *text, Input input)
+{
+    int64_t most = count(text, input.size, '\n') + count(text, input.size, '\r') + 1;
+    int64_t *lines = allocated(most, sizeof *lines), *breaks = allocated(most, sizeof *breaks), *cuts = allocated(3 * most, sizeof *cuts);
+    Walk found;
+    for (int unusual = 0; unusual < 16; unusual++) {
+        const Dialect dialect = dialect_of(input, unusual);
+        walk(text, input.size, &dialect, unusual > 7, input.rows, lines, breaks, cuts, &found);
+        int64_t start = 0;
+        for (int64_t row = 0; row < found.breaks; row++) {
+            int64_t size = breaks[row] + 1 - start;
+            uint8_t *record = copied(text + start, size);
+            Cell *cells = allocated(size + 1, sizeof *cells);
+            list_cells(record, size, &dialect, size + 1, cells);
+            free(cells);
+            free(record);
+            start = breaks[row] + 1;
+        }
+        walks += found.breaks > 0;
+        uint8_t *buffer = allocated(found.end, 1);
+        View *views = allocated(1, sizeof *views);
+        gather_pieces(text, &(int64_t){0}, &found.end, 1, buffer, found.end, views);
+        free(buffer);
+        free(views);
+        behind_lines(text, input.size, unusual + 1);
+    }
+    free(lines);
+    free(breaks);
+    free(cuts);
+}
+
 int main(void)
 {
     Input input;
@@ -177,11 +235,13 @@ int main(void)
             return 1;
         prove_all(text, input);
         inspect_and_read(text, input);
-        split_and_read(text, input);
+        walk_all(text, input);
+        for (int unusual = -1; unusual < 8; unusual += 4)
+            split_and_read(text, input, unusual);
         free(text);
         inputs++;
     }
-    printf("%lld inputs, %lld proved, %lld split, %lld values\n", (long long)inputs, (long long)proved, (long long)splits,
-           (long long)values);
+    printf("%lld inputs, %lld proved, %lld walked, %lld split, %lld values\n", (long long)inputs, (long long)proved,
+           (long long)walks, (long long)splits, (long long)values);
     return 0;
 }

@@ -3,7 +3,8 @@
 The rules. LF, CRLF and CR outside quotes end a record. A field that begins with a quote ends with one, before a delimiter or a line end;
 any other field holds no quote. A doubled quote inside quotes is a quote; an escape makes the next byte an ordinary one. A record that
 breaks this is malformed up to the end of its first physical line, and reading goes on behind it. A line that begins with the comment
-mark where a record would begin is no record.
+mark where a record would begin is no record. In a lenient dialect, a field that does not begin with a quote may hold some; in one that
+skips spaces, those before a field are no part of it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Marks:
     escape: bytes | None = None
     double: bool = True
     comment: bytes | None = None
+    lenient: bool = False
+    skip: bool = False
 
 
 def read_all(data: bytes, marks: Marks, line: int = 1, offset: int = 0) -> list[Read]:
@@ -109,7 +112,9 @@ def _record(  # noqa: C901, PLR0912  a state machine reads best in one piece
             continue
         if state == "closed":
             return _physical_line(data, start), None, "quoting"
-        if marks.quote is not None and byte == marks.quote:
+        if state == "begin" and marks.skip and byte == b" ":
+            at += 1
+        elif marks.quote is not None and byte == marks.quote and (state == "begin" or not marks.lenient):
             if state != "begin":
                 return _physical_line(data, start), None, "quoting"
             state = "quoted"

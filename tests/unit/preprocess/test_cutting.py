@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, cast
+import re
+from typing import TYPE_CHECKING, cast
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preprocess import cutting, grammar
 from preprocess.cutting import Cutter, cut_records
-from preprocess.grammar import Grammar
+from preprocess.grammar import CODES, Grammar
 from preprocess.records import find_records
 from preprocess.refusals import DataRefused
+from preprocess.rejected import Blame
 from spotline.contracts import Dialect
 from tests.unit.preprocess.strict_reader import Marks, read_all
 
 if TYPE_CHECKING:
     from preprocess.decoding import Text
 
-ALPHABET = st.sampled_from([b"a", b",", b'"', b'""', b"\n", b"\r", b"\r\n", b',"', b'",', b'"\n', b"\\", b"#", b"\n#"])
+ALPHABET = st.sampled_from(
+    [b"a", b",", b'"', b'""', b"\n", b"\r", b"\r\n", b',"', b'",', b'"\n', b"\\", b"#", b"\n#", b" ", b' "']
+)
 DIALECTS = {
     "plain": (Dialect(), Marks()),
     "single quotes": (Dialect(double_quote=False), Marks(double=False)),
     "no quotes": (Dialect(quote=None), Marks(quote=None)),
     "escapes": (Dialect(escape="\\"), Marks(escape=b"\\")),
+    "lenient quotes": (Dialect(lenient_quote=True), Marks(lenient=True)),
+    "spaces": (Dialect(skip_initial_space=True), Marks(skip=True)),
+    "spaces and lenient quotes": (
+        Dialect(skip_initial_space=True, lenient_quote=True, escape="\\"),
+        Marks(skip=True, lenient=True, escape=b"\\"),
+    ),
     "comments": (Dialect(comment="#"), Marks(comment=b"#")),
 }
 
@@ -46,8 +55,8 @@ def test_blocks_hold_the_strict_reader_s_records(text: bytes, name: str, block_b
 
     found: list[tuple[int, bytes, str | None]] = []
     for block in cutter(text, dialect, block_bytes):
-        held = find_records(block, Grammar(dialect))
-        codes: dict[int, str | None] = {cut.start: cut.code for cut in block.marks.cuts}
+        held = find_records(block, Grammar(dialect), Blame())
+        codes = {start: CODES.get(what) for start, _, what in block.marks.cuts.tolist()}
         found += [
             (block.offset + start, block.text[start:end], codes.get(start))
             for start, end in zip(held.starts.tolist(), held.ends.tolist(), strict=True)
@@ -78,7 +87,7 @@ def test_what_a_part_of_the_text_proves_the_whole_does_not_take_back(text: bytes
     ends = {0} | {read.offset + len(read.raw) for read in read_all(text, marks)}
     assert part.end in ends
     bad = [(read.offset, read.offset + len(read.raw)) for read in read_all(text, marks) if read.code or read.comment]
-    assert [(piece.start, piece.stop) for piece in part.cuts] == [span for span in bad if span[1] <= part.end]
+    assert [(start, stop) for start, stop, _ in part.cuts.tolist()] == [span for span in bad if span[1] <= part.end]
 
 
 def test_a_quote_that_stays_open_too_long_costs_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +98,9 @@ def test_a_quote_that_stays_open_too_long_costs_one_line(monkeypatch: pytest.Mon
     blocks = list(cutter(text, Dialect(), 16))
 
     assert [
-        text[block.offset + piece.start : block.offset + piece.stop] for block in blocks for piece in block.marks.cuts
+        text[block.offset + start : block.offset + stop]
+        for block in blocks
+        for start, stop, _ in block.marks.cuts.tolist()
     ] == [b'"open,c\n']
     assert b"".join(block.text for block in blocks) == text
 
@@ -101,10 +112,30 @@ def test_a_line_that_never_ends_is_refused_before_it_fills_the_memory(monkeypatc
         list(cutter(b"a,b\n" + b"x" * 10_000, Dialect(), 100))
 
 
-def test_find_finds_every_occurrence_across_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cutting, "_WINDOW", 7)
-    array: Any = np.frombuffer(b"\n".join(b"x" * size for size in range(20)), np.uint8)
+def test_what_follows_a_quote_that_was_never_closed_comes_in_blocks_of_the_usual_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(grammar, "MAX_RECORD_BYTES", 1000)
+    monkeypatch.setattr(cutting, "MAX_RECORD_BYTES", 1000)
 
-    assert cutting.find(array, 10).tolist() == np.flatnonzero(array == 10).tolist()
-    assert cutting.find(array, 10, 120).tolist() == list(range(len(array)))
-    assert cutting.find(array[:0], 10).tolist() == []
+    blocks = list(cutter(b'"open,c\n' + b"d,e\n" * 1000, Dialect(), 100))
+
+    assert blocks[0].text == b'"open,c\n'
+    assert max(len(block.text) for block in blocks) <= 100
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.lists(ALPHABET, max_size=60).map(b"".join), most=st.integers(1, 5))
+def test_a_block_holds_so_many_lines_at_most_and_all_of_them_are_there(text: bytes, most: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cutting, "MAX_LINES", most)
+        blocks = list(cutter(text, Dialect(), 1000))
+
+    assert b"".join(block.text for block in blocks) == text
+    for block in blocks:
+        records = find_records(block, Grammar(Dialect()), Blame())
+        (first,) = records.lines_before(records.ends[:1])
+        assert (
+            len(block.marks.lines) <= most or len(block.marks.lines) < 2 * first
+        )  # a record of many lines comes whole
+    assert sum(len(block.marks.lines) for block in blocks) == len(re.findall(rb"\r\n|\r|\n", text))

@@ -56,7 +56,7 @@ def test_no_loop_goes_beyond_what_it_is_given(tmp_path: Path) -> None:
         found.add(ran.stdout.decode())
 
     (told,) = found
-    match = re.fullmatch(r"\d+ inputs, (\d+) proved, (\d+) split, (\d+) values\n", told)
+    match = re.fullmatch(r"\d+ inputs, (\d+) proved, (\d+) walked, (\d+) split, (\d+) values\n", told)
     assert match is not None
     # Or the inputs reach too little.
     assert all(int(times) > 1000 for times in match.groups()), told

@@ -85,7 +85,7 @@ def test_a_spelling_that_breaks_a_rule_is_doubtful_each_time() -> None:
 def test_a_coded_column_is_changed_cut_and_counted() -> None:
     coded = Coded(np.array([0, 1, 0, 2], np.uint32), ["b", "a", None], pl.String())
 
-    changed = coded.put(np.array([1, 3]), ["c", "b"])
+    changed = coded.put(np.array([1, 3]), np.array([0, 1]), ["c", "b"])
 
     assert coded.series().to_list() == ["b", "a", "b", None]
     assert changed.series().to_list() == ["b", "c", "b", "b"]
