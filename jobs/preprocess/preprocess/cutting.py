@@ -123,7 +123,7 @@ class Cutter:
 
 def _bound_lines(buffer: bytes, most: int) -> int:
     """Where the lines that may be in one block end; 0 when there are no more."""
-    if native.count(buffer, NEWLINE) + native.count(buffer, RETURN) <= most:
+    if len(buffer) <= most or (b"\r" not in buffer and native.count(buffer, NEWLINE) <= most):
         return 0
     return native.behind_lines(buffer, most)
 

@@ -124,15 +124,11 @@ def reject(
 def _reasons(groups: list[Group], blamed: Positions) -> pl.Series:
     """The reasons of each blamed record, as a list of structures."""
     records = np.concatenate([group.records for group in groups])
-    values = [
-        pl.repeat(None, len(group.records), dtype=pl.String, eager=True) if group.values is None else group.values
-        for group in groups
-    ]
     reasons = pl.DataFrame(
         {
-            "code": _repeated([group.code for group in groups], groups),
-            "field": _repeated([group.field for group in groups], groups),
-            "value": pl.concat(values),
+            "code": pl.concat([_repeat(group.code, group) for group in groups]),
+            "field": pl.concat([_repeat(group.field, group) for group in groups]),
+            "value": pl.concat([_repeat(None, group) if group.values is None else group.values for group in groups]),
         }
     ).to_struct("reasons")
     if len(groups) > 1:
@@ -144,11 +140,6 @@ def _reasons(groups: list[Group], blamed: Positions) -> pl.Series:
     return listed.group_by("record", maintain_order=True).agg("reasons")["reasons"]
 
 
-def _repeated(texts: list[str | None], groups: list[Group]) -> pl.Series:
-    """One text for each record of each group."""
-    return pl.concat(
-        [
-            pl.repeat(text, len(group.records), dtype=pl.String, eager=True)
-            for text, group in zip(texts, groups, strict=True)
-        ]
-    )
+def _repeat(text: str | None, group: Group) -> pl.Series:
+    """A text for each record of a group."""
+    return pl.Series([text], dtype=pl.String).new_from_index(0, len(group.records))
