@@ -18,7 +18,7 @@ from preprocess.columns import choose_reader, dtype
 from preprocess.cutting import Block, cut_records
 from preprocess.decoding import original
 from preprocess.exact import Judge, collect, number_texts
-from preprocess.records import COMMENT, ODD, REGULAR, Records, find_records, mark_malformed
+from preprocess.records import COMMENT, ODD, REGULAR, Records, Shape, find_records, mark_malformed
 from preprocess.rejected import Blame, RejectedRows, reject
 from preprocess.spellings import Coded
 from preprocess.texts import Texts, texts_of
@@ -93,7 +93,8 @@ class BlockReader:
     def __init__(self, contract: Contract, header: Header, grammar: Grammar, encoding: str, sample: bytes) -> None:
         self._grammar = grammar
         self._encoding = encoding
-        self._width = len(header.columns)
+        dialect = contract.dialect
+        self._shape = Shape(len(header.columns), dialect.trailing_delimiter, dialect.skip_blank_rows)
         self._names = [name if name is not None else f"\0{index}" for index, name in enumerate(header.columns)]
         self._rules = rules(contract)
         self._judges = {field.name: Judge(field) for field in contract.fields}
@@ -126,10 +127,10 @@ class BlockReader:
         records = find_records(block, self._grammar, blame)
         cells = None
         # Where there is one column, a blank row looks like an empty cell.
-        if self._width > 1 and not self._suspicious and not (records.states == ODD).any():
+        if self._shape.cells > 1 and not self._suspicious and not (records.states == ODD).any():
             cells = self._cells(records)
         if cells is None:
-            self._suspicious = mark_malformed(records, self._grammar, self._width, blame)
+            self._suspicious = mark_malformed(records, self._grammar, self._shape, blame)
             cells = self._cells(records)
         if cells is None:
             raise AssertionError("records that are not malformed cannot be split")
@@ -138,10 +139,14 @@ class BlockReader:
     def _cells(self, records: Records) -> Cells | None:
         """The cells of the contract's columns of regular records, or None when one of them turns out to be malformed."""
         regular = np.flatnonzero(records.states == REGULAR)
-        wanted = [name in self._schema for name in self._names]
+        wanted = [name in self._schema for name in self._names] + [True] * self._shape.trailing
         columns = native.split(records.join(regular), len(regular), wanted, self._grammar)
         if columns is None:
             return None
+        if self._shape.trailing:
+            behind = columns.pop()
+            if behind is not None and not behind.are_empty():
+                return None
         return {name: column for name, column in zip(self._names, columns, strict=True) if column is not None}
 
     def _settle(
@@ -201,7 +206,7 @@ class BlockReader:
 
     def _judge_odd(self, records: Records, odd: Positions, blame: Blame) -> dict[str, pl.Series]:
         """The values of records that only the grammar can split; the law judges each cell."""
-        rows = [self._grammar.split_written(records.record(row)) for row in odd.tolist()]
+        rows = [self._grammar.split_written(records.record(row))[: self._shape.width] for row in odd.tolist()]
         columns = {}
         for name, cells in zip(self._names, zip(*rows, strict=True), strict=True):
             if name not in self._schema:

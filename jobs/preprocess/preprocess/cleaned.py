@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,16 @@ _DEFAULT_FORMATS = {
 
 
 def header(contract: Contract) -> bytes:
-    """The first line, or nothing when the contract's files have none."""
-    return _csv(pl.DataFrame(schema=dict.fromkeys(contract.names, pl.String)), contract, header=contract.dialect.header)
+    """What stands before the rows, as the contract has it: a line for each row that it skips, or takes for a part of the header.
+
+    In another encoding than UTF-8, the text begins with UTF-8's mark.
+    """
+    dialect = contract.dialect
+    names = _csv(pl.DataFrame(schema=dict.fromkeys(contract.names, pl.String)), contract, header=True)
+    of_header = (len(dialect.header_rows) or 1) if dialect.header else 0
+    numbers = range(1, len(dialect.comment_rows) + of_header + 1)
+    lines = [b"\n" if number in dialect.comment_rows else names for number in numbers]
+    return (b"" if dialect.encoding == "utf-8" else codecs.BOM_UTF8) + b"".join(lines)
 
 
 def encode(rows: pl.DataFrame, contract: Contract) -> bytes:
@@ -35,13 +44,16 @@ def encode(rows: pl.DataFrame, contract: Contract) -> bytes:
 
 
 def _csv(rows: pl.DataFrame, contract: Contract, *, header: bool) -> bytes:
+    dialect = contract.dialect
     buffer = io.BytesIO()
     rows.write_csv(
         buffer,
         include_header=header,
-        separator=contract.dialect.delimiter,
-        quote_char=contract.dialect.quote or '"',
-        quote_style="necessary",
+        separator=dialect.delimiter,
+        quote_char=dialect.quote or '"',
+        # Spaces before a text that is not quoted would be skipped.
+        quote_style="always" if dialect.skip_initial_space and not header else "necessary",
+        line_terminator=f"{dialect.delimiter}\n" if dialect.trailing_delimiter else "\n",
     )
     return buffer.getvalue()
 

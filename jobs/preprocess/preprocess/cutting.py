@@ -31,6 +31,8 @@ RETURN = 0x0D
 
 MAX_LINES = 1 << 19  # of a block
 
+_WINDOW = 1 << 10
+
 _NO_CUTS = np.zeros((0, 3), np.int64)
 
 
@@ -91,6 +93,7 @@ class Cutter:
     def __iter__(self) -> Iterator[Block]:
         number, offset, tail = 0, self._offset, self._head
         want, at_end = self._block_bytes, False
+        blanks = _Blanks(self._grammar)
         while not at_end or tail:
             buffer, rest = tail[:want], tail[want:]
             if len(tail) < want and not at_end:
@@ -105,11 +108,15 @@ class Cutter:
                 buffer, rest = buffer[:stop], buffer[stop:] + rest
             marks = cut_records(buffer, at_end and not rest, self._grammar)
             if want > self._block_bytes and len(marks.cuts) and not marks.cuts[0][0]:
-                marks = _first_cut(marks)  # what follows a quote that was never closed is of the usual size again
+                marks = _first(
+                    marks, int(marks.cuts[0][1])
+                )  # what follows a quote that was never closed is of the usual size again
             end = marks.end
             if end:
-                yield Block(number, offset, buffer if end == len(buffer) else buffer[:end], marks)
-                number, offset, want = number + 1, offset + end, self._block_bytes
+                for piece, what in blanks.take(buffer if end == len(buffer) else buffer[:end], marks):
+                    yield Block(number, offset, piece, what)
+                    number, offset = number + 1, offset + len(piece)
+                want = self._block_bytes
             elif buffer:
                 if len(buffer) > MAX_RECORD_BYTES:
                     raise DataRefused(
@@ -119,6 +126,62 @@ class Cutter:
                 # The record is longer than a block; one byte beyond the limit is enough to tell that it is too long.
                 want = min(2 * want, max(want + 1, MAX_RECORD_BYTES + 1))
             tail = buffer[end:] + rest
+        for piece in blanks.rest():
+            marks = cut_records(piece, True, self._grammar)
+            yield Block(number, offset, piece, _as_comments(marks))
+            number, offset = number + 1, offset + len(piece)
+
+
+class _Blanks:
+    """The blank lines at the end of what was read: rows that are rejected where a record follows, and no rows at the end of the file."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self._grammar = grammar
+        self._held: list[bytes] = []
+
+    def take(self, text: bytes, marks: Marks) -> Iterator[tuple[bytes, Marks]]:
+        """The pieces of text that can be judged: those held, if a record follows them, and this one but for its own blank lines."""
+        end = _blank_end(text, marks)
+        if end:
+            for held in self._held:
+                yield held, cut_records(held, True, self._grammar)
+            self._held.clear()
+            yield (text, marks) if end == len(text) else (text[:end], _first(marks, end))
+        if end < len(text):
+            self._held.append(text[end:])
+
+    def rest(self) -> list[bytes]:
+        """What is held at the end of the file."""
+        return self._held
+
+
+def _blank_end(text: bytes, marks: Marks) -> int:
+    """Where the blank lines at the end of a text of whole records begin."""
+    array = np.frombuffer(text, np.uint8)
+    stop = len(text)
+    while stop:
+        window = array[max(0, stop - _WINDOW) : stop]
+        ink = np.flatnonzero((window != NEWLINE) & (window != RETURN))
+        if len(ink):
+            last = stop - len(window) + int(ink[-1])
+            at = int(np.searchsorted(marks.breaks, last))  # the end of the record that it is in
+            return int(marks.breaks[at]) + 1 if at < len(marks.breaks) else len(text)
+        stop -= len(window)
+    return 0
+
+
+def _first(marks: Marks, end: int) -> Marks:
+    """The marks of the records before a position."""
+    cuts = marks.cuts[marks.cuts[:, 0] < end]
+    return Marks(end, cuts, marks.lines[marks.lines < end], marks.breaks[marks.breaks < end])
+
+
+def _as_comments(marks: Marks) -> Marks:
+    """The same records as lines that are no rows."""
+    ends = np.append(marks.breaks + 1, marks.end) if marks.breaks[-1] + 1 < marks.end else marks.breaks + 1
+    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+    cuts = np.column_stack([starts, ends, np.full(len(ends), native.COMMENTED)])
+    return Marks(marks.end, cuts, marks.lines, marks.breaks)
 
 
 def _bound_lines(buffer: bytes, most: int) -> int:
@@ -147,13 +210,6 @@ def cut_records(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:
         if marks is not None:
             return marks
     return Marks(*native.walk(buffer, grammar, at_end=at_end, longest=MAX_RECORD_BYTES))
-
-
-def _first_cut(marks: Marks) -> Marks:
-    """The marks of a text's first record, which was cut out."""
-    end = int(marks.cuts[0][1])
-    lines = marks.lines[marks.lines < end]
-    return Marks(end, marks.cuts[:1], lines, lines)
 
 
 def newlines_only(buffer: bytes, at_end: bool = True) -> bytes:

@@ -31,21 +31,26 @@ Meaning = TypeVar("Meaning")
 class Text:
     """A file as a stream of UTF-8 text.
 
-    Offsets count bytes of the decompressed file, its byte-order mark included, in the file's own encoding. Text in UTF-16 is
-    transcoded so that every file goes the same way; what is no text in UTF-16 (a lone surrogate) becomes what is no UTF-8 either, and
-    is told from it record by record.
+    Offsets count bytes of the decompressed file, its byte-order mark included, in the file's own encoding. Text in any other than UTF-8
+    is transcoded so that every file goes the same way; what is no text in it (a lone surrogate, a byte without a character) becomes
+    what is no UTF-8 either, and is told from it record by record.
+
+    Parameters
+    ----------
+    encoding
+        That of a file without a byte-order mark.
 
     Attributes
     ----------
     compression
         `gzip`, `zstd` or None.
     encoding
-        `utf-8`, `utf-16-le` or `utf-16-be`.
+        Python's name of it.
     start
         Offset of the first character, after a byte-order mark.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, encoding: str = "utf-8") -> None:
         self._name = source.name
         self._raw = _Counted(source.open())
         head = self._raw.peek(_LONGEST_MARK)
@@ -61,12 +66,12 @@ class Text:
             what, way_out = stranger
             raise DataRefused(f"{source.name}: {what}, not a CSV file; {way_out}")
         mark = next((mark for mark in _ENCODINGS if head.startswith(mark)), b"")
-        self.encoding = _ENCODINGS.get(mark, "utf-8")
+        self.encoding = _ENCODINGS.get(mark, encoding)
         self.start = len(mark)
         self._plain.read(len(mark))
         self._decoder = None
         if self.encoding != "utf-8":
-            self._decoder = codecs.getincrementaldecoder(self.encoding)("surrogatepass")
+            self._decoder = codecs.getincrementaldecoder(self.encoding)(_errors(self.encoding))
         self._ready = b""
 
     @property
@@ -108,7 +113,12 @@ def original(text: bytes, encoding: str) -> bytes:
     """UTF-8 text as it stood in the file."""
     if encoding == "utf-8":
         return text
-    return text.decode("utf-8", "surrogatepass").encode(encoding, "surrogatepass")
+    return text.decode("utf-8", "surrogatepass").encode(encoding, _errors(encoding))
+
+
+def _errors(encoding: str) -> str:
+    """How Python's codec keeps what is no text, so that it can be written again as it was."""
+    return "surrogatepass" if encoding.startswith("utf-") else "surrogateescape"
 
 
 def _marked(head: bytes, marks: dict[bytes, Meaning]) -> Meaning | None:

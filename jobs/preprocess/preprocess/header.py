@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from preprocess.grammar import Grammar, line_end
 from preprocess.refusals import DataRefused
@@ -41,6 +41,13 @@ class Header:
     lines: int
 
 
+class _Row(NamedTuple):
+    """A row of the header."""
+
+    line: int
+    cells: list[str]
+
+
 def read_header(name: str, head: bytes, at_end: bool, contract: Contract) -> Header:
     """Find the header in the beginning of a file.
 
@@ -58,27 +65,42 @@ def read_header(name: str, head: bytes, at_end: bool, contract: Contract) -> Hea
     """
     if not head.strip():
         raise DataRefused(f"{name}: empty; {_WAY_OUT}")
-    grammar = Grammar(contract.dialect)
-    expected = contract.dialect.header
-    header: Header | None = None
-    at = line = number = 0
+    dialect, grammar = contract.dialect, Grammar(contract.dialect)
+    at, line = _separator_line(name, head, at_end, contract) if dialect.header else (0, 0)
+    rows: list[_Row] = []
+    wanted = (len(dialect.header_rows) or 1) if dialect.header else 0
+    number = 0
     while at < len(head):
         number += 1
-        awaited = expected and header is None
-        skipped = number in contract.dialect.comment_rows or (awaited and _is_comment(head, at, grammar))
+        awaited = len(rows) < wanted
+        skipped = number in dialect.comment_rows or (awaited and _is_comment(head, at, grammar))
         if not skipped and not awaited:
             break
         end = line_end(head, at, at_end) if skipped else _record_end(name, head, at, at_end, grammar, line + 1)
         if end is None:
             raise DataRefused(f"{name}: line {line + 1} is longer than {HEAD_BYTES >> 10} KiB; is this a CSV file?")
         if not skipped:
-            header = _match(name, line + 1, _cells(name, head[at:end], line + 1, grammar), contract)
+            rows.append(_Row(line + 1, _cells(name, head[at:end], line + 1, grammar)))
         line += _lines(head[at:end])
         at = end
-    if expected and header is None:
+    if len(rows) < wanted:
         raise DataRefused(f"{name}: line {line + 1}: no header; {_WAY_OUT}")
-    columns, extra = (header.columns, header.extra) if header else (contract.names, ())
-    return Header(columns, extra, at, line)
+    header = _match(name, rows, contract) if rows else Header(contract.names, (), 0, 0)
+    return replace(header, size=at, lines=line)
+
+
+def _separator_line(name: str, head: bytes, at_end: bool, contract: Contract) -> tuple[int, int]:
+    """Where the text goes on, and after how many lines: behind a first line `sep=;`, which tells Excel the delimiter."""
+    end = line_end(head, 0, at_end) or 0
+    line = head[:end].rstrip(b"\r\n")
+    if not line.startswith(b"sep=") or len(line) != len(b"sep=") + 1:
+        return 0, 0
+    mark = line[-1:].decode(errors="replace")
+    if mark != contract.dialect.delimiter:
+        raise DataRefused(
+            f"{name}: line 1 says that the delimiter is {mark!r}, the contract says {contract.dialect.delimiter!r}; {_WAY_OUT}"
+        )
+    return end, 1
 
 
 def _is_comment(head: bytes, at: int, grammar: Grammar) -> bool:
@@ -113,8 +135,11 @@ def _refuse_strange(name: str, record: bytes, line: int) -> None:
         ) from cause
 
 
-def _match(name: str, line: int, cells: list[str], contract: Contract) -> Header:
+def _match(name: str, rows: list[_Row], contract: Contract) -> Header:
+    line, cells = rows[0].line, _join(name, rows, contract)
     found = [cell.strip(WHITE_SPACE) if contract.trim else cell for cell in cells]
+    if contract.dialect.trailing_delimiter and len(found) > 1 and not found[-1]:
+        found.pop()
     wanted = set(contract.names)
     missing = [field for field in contract.names if field not in found]
     if missing:
@@ -124,6 +149,22 @@ def _match(name: str, line: int, cells: list[str], contract: Contract) -> Header
         raise DataRefused(f"{name}: line {line}: the column {doubled[0]!r} stands twice in the header; {_WAY_OUT}")
     columns = tuple(cell if cell in wanted else None for cell in found)
     return Header(columns, tuple(cell for cell in found if cell not in wanted), 0, 0)
+
+
+def _join(name: str, rows: list[_Row], contract: Contract) -> list[str]:
+    """The names of the columns: those of one row, or joined of several, without what is empty or the same as above."""
+    first = rows[0]
+    for row in rows[1:]:
+        if len(row.cells) != len(first.cells):
+            raise DataRefused(
+                f"{name}: line {row.line} has {len(row.cells)} cells where line {first.line} has {len(first.cells)}: they are no header"
+                f" of several rows; {_WAY_OUT}"
+            )
+    names = []
+    for cells in zip(*(row.cells for row in rows), strict=True):
+        parts = [cell for index, cell in enumerate(cells) if cell and (not index or cell != cells[index - 1])]
+        names.append(contract.dialect.header_join.join(parts))
+    return names
 
 
 def _missing(missing: list[str], found: list[str], delimiter: str) -> str:

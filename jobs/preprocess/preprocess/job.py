@@ -140,11 +140,12 @@ class Job:
 
     def _read(self, keys: Keys | None, duplicates: Duplicates | None) -> None:
         """Read the file once: to set keys aside, or with the duplicates known."""
-        text = Text(self._source)
+        text = Text(self._source, self._contract.dialect.encoding)
         head = text.read(HEAD_BYTES)
         whole = len(head) < HEAD_BYTES
         header = read_header(self._source.name, head, whole, self._contract)
         self._extra = header.extra
+        self._tally.width = len(header.columns)
         sample = head[header.size : header.size + _SAMPLE_BYTES]
         reader = BlockReader(self._contract, header, Grammar(self._contract.dialect), text.encoding, sample)
         self._statistics = Statistics(self._contract.fields, self._stride(text, sample), reader.many(FEW))

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from preprocess.rejected import EXAMPLES
+from preprocess.rejected import EXAMPLES, FIELD_COUNT
 
 if TYPE_CHECKING:
     from preprocess.rejected import RejectedRows
@@ -29,6 +29,8 @@ class Tally:
     comments: int = 0
     lines: int = 0
     size: int = 0
+    width: int = 0
+    trailing: int = 0
     reasons: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     examples: dict[tuple[str, str | None], list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -40,6 +42,7 @@ class Tally:
     def add_reasons(self, rejected: RejectedRows, line: int) -> None:
         """Count why rows were rejected; `line` is the number of the block's first line."""
         self.reasons.update(rejected.counts)
+        self.trailing += rejected.trailing
         for key, rows in rejected.first.items():
             examples = self.examples.setdefault(key, [])
             for place, value in rows[: EXAMPLES - len(examples)]:
@@ -79,7 +82,7 @@ def verdict(tally: Tally, tolerance: Tolerance, *, complete: bool = True) -> str
         )
         return (
             f"{tally.rows_rejected} of {tally.rows_read} rows are rejected ({share:.2%}), the contract bears"
-            f" {tolerance.max_rejected_share:.2%}{ended}; most often: {often}; mend the file, or raise tolerance.maxRejectedShare"
+            f" {tolerance.max_rejected_share:.2%}{ended}; most often: {often}{_explain_widths(tally)}; correct the file, or raise tolerance.maxRejectedShare"
         )
     if tally.rows_clean < tolerance.min_rows:
         return (
@@ -87,6 +90,18 @@ def verdict(tally: Tally, tolerance: Tolerance, *, complete: bool = True) -> str
             " send a whole file, or lower tolerance.minRows"
         )
     return None
+
+
+def _explain_widths(tally: Tally) -> str:
+    """What the first record with a wrong number of cells has, and whether all of them only end in a delimiter."""
+    key = (FIELD_COUNT, None)
+    if key not in tally.examples:
+        return ""
+    first = tally.examples[key][0]
+    told = f"; line {first['line']} has {first['value']} cells where the header has {tally.width}"
+    if tally.trailing == tally.reasons[key]:
+        told += "; each row ends in a delimiter: set dialect.spotline.trailingDelimiter in the contract"
+    return told
 
 
 def describe(code: str, name: str | None) -> str:

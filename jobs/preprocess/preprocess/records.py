@@ -103,19 +103,49 @@ def _mark_odd(records: Records, grammar: Grammar) -> None:
     records.states[odd[records.states[odd] == REGULAR]] = ODD
 
 
-def mark_malformed(records: Records, grammar: Grammar, width: int, blame: Blame) -> bool:
+@dataclass(frozen=True)
+class Shape:
+    """What makes a record a regular one.
+
+    Attributes
+    ----------
+    width
+        How many cells it has.
+    trailing
+        Whether each ends in a delimiter, behind which there is one more cell, an empty one.
+    skip_blank
+        Whether a blank row is no row.
+    """
+
+    width: int
+    trailing: bool = False
+    skip_blank: bool = False
+
+    @property
+    def cells(self) -> int:
+        """How many cells a record has for the parser."""
+        return self.width + self.trailing
+
+
+def mark_malformed(records: Records, grammar: Grammar, shape: Shape, blame: Blame) -> bool:
     """Find each malformed record, with all its reasons; say whether there are any besides those cut out.
 
-    What is left as regular has `width` fields, is valid UTF-8 without NUL, and holds no escape.
+    What is left as regular has the shape, is valid UTF-8 without NUL, and holds no escape.
     """
     whole = (records.states == REGULAR) | (records.states == ODD)
     counts, flags = native.inspect(records.text, records.ends, grammar)
     blank = whole & _blank(records)
-    wrong = whole & (counts != width) & ~blank
+    if shape.skip_blank:
+        records.states[blank] = COMMENT
+        whole &= ~blank
+        blank[:] = False
+    ends_empty = flags & native.ENDS_EMPTY != 0
+    wrong = whole & ~blank & ((counts != shape.cells) | (shape.trailing & ~ends_empty))
     nul, strange = (whole & (flags & flag != 0) for flag in (native.HAS_NUL, native.NOT_UTF8))
     blame.add(np.flatnonzero(blank), BLANK_ROW)
     at = np.flatnonzero(wrong)
     blame.add(at, FIELD_COUNT, values=pl.Series(counts[at]).cast(pl.String))
+    blame.trailing += int(np.count_nonzero(wrong & ends_empty & (counts == shape.width + 1)))
     blame.add(np.flatnonzero(nul), NUL)
     blame.add(np.flatnonzero(strange), ENCODING)
     malformed = blank | wrong | nul | strange

@@ -40,9 +40,13 @@ class Group(NamedTuple):
 
 
 class Blame:
-    """The reasons against the records of a block, in the order in which they were found."""
+    """The reasons against the records of a block, in the order in which they were found.
+
+    `trailing` counts the records that have an empty cell too many at their end.
+    """
 
     def __init__(self) -> None:
+        self.trailing = 0
         self._groups: list[Group] = []
 
     def add(self, records: Positions, code: str, field: str | None = None, values: pl.Series | None = None) -> None:
@@ -76,11 +80,14 @@ class RejectedRows:
         How often each rule was broken, by code and field.
     first
         For each, its first rows: the place among the rows, and the value.
+    trailing
+        How many rows have an empty cell too many at their end.
     """
 
     rows: pl.DataFrame
     counts: Counter[tuple[str, str | None]]
     first: dict[tuple[str, str | None], list[tuple[int, str | None]]]
+    trailing: int
 
     def __len__(self) -> int:
         return self.rows.height
@@ -118,7 +125,7 @@ def reject(
         first[key] = sorted(first.get(key, []) + list(zip(places, values, strict=True)), key=lambda one: one[0])[
             :EXAMPLES
         ]
-    return RejectedRows(rows, counts, first)
+    return RejectedRows(rows, counts, first, blame.trailing)
 
 
 def _reasons(groups: list[Group], blamed: Positions) -> pl.Series:

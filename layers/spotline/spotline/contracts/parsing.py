@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spotline.contracts.delivery import read_delivery
+from spotline.contracts.dialect import read_dialect
 from spotline.contracts.document import Properties, one_of, parse_json
 from spotline.contracts.errors import ContractError
 from spotline.contracts.field_parsing import Defaults, read_field
-from spotline.contracts.model import MAX_ROUNDS, Analysis, Contract, Dialect, Field, FieldType, Tolerance
+from spotline.contracts.model import MAX_ROUNDS, Analysis, Contract, Field, FieldType, Tolerance
 from spotline.documents import show
 from spotline.runs import SHARE_RULE, is_share
 
@@ -24,15 +25,6 @@ _UNSUPPORTED_SCHEMA = {
     "foreignKeys": "one file alone cannot prove references; remove it",
     "uniqueKeys": "give the field the constraint unique, or use primaryKey",
     "fieldsMatch": "columns are found by name, extra ones are reported, missing ones fail the file; remove it",
-}
-_UNSUPPORTED_DIALECT = {
-    "skipInitialSpace": "white space around cells is taken off by spotline.trim; remove it",
-    "nullSequence": "use missingValues",
-    "headerRows": "the header is the first row that commentRows leaves; remove it",
-    "headerJoin": "a header of several rows cannot be read; remove it",
-    "caseSensitiveHeader": "column names are matched as they are written; remove it",
-    "lineTerminator": "LF, CRLF and CR all end a line; remove it",
-    "csvddfVersion": "remove it",
 }
 _NUMERIC_TARGETS = (FieldType.NUMBER, FieldType.INTEGER, FieldType.BOOLEAN)
 
@@ -51,7 +43,7 @@ def read_contract(body: bytes) -> Contract:
     fields = _fields(properties.take("fields"), defaults)
     primary_key = _primary_key(properties.take("primaryKey"), fields)
     fields = tuple(_required(field) if field.name in primary_key else field for field in fields)
-    dialect = _dialect(properties.object("dialect"))
+    dialect = read_dialect(properties.object("dialect"))
     tolerance = _tolerance(spotline.object("tolerance"))
     analysis = _analysis(spotline.object("analysis"), fields, primary_key)
     delivery = read_delivery(spotline.object("delivery"))
@@ -115,51 +107,6 @@ def _name_fields(name: str, known: Iterable[str]) -> str:
 def _required(field: Field) -> Field:
     """A field of the primary key: "their use in the primary key is equivalent to adding required" (Table Schema, primaryKey)."""
     return replace(field, constraints=replace(field.constraints, required=True))
-
-
-def _dialect(properties: Properties | None) -> Dialect:
-    if properties is None:
-        return Dialect()
-    where = properties.where
-    delimiter = properties.character("delimiter", ",")
-    quote = properties.text("quoteChar", '"') or None
-    escape = properties.character("escapeChar")
-    comment = properties.character("commentChar")
-    header = properties.flag("header", default=True)
-    dialect = Dialect(
-        delimiter=delimiter or ",",
-        quote=quote,
-        double_quote=properties.flag("doubleQuote", default=True),
-        escape=escape,
-        header=header,
-        comment=comment,
-        comment_rows=_comment_rows(properties, header),
-    )
-    properties.done(ignored=("$schema", "name", "title", "description"), unsupported=_UNSUPPORTED_DIALECT)
-    marks = {"delimiter": delimiter, "quoteChar": quote, "escapeChar": escape, "commentChar": comment}
-    taken: dict[str, str] = {}
-    for name, mark in marks.items():
-        if mark is None:
-            continue
-        if len(mark) != 1 or not mark.isascii() or mark in "\r\n\0":
-            raise ContractError(f"{where}.{name}", f"{mark!r} must be one ASCII character that ends no line")
-        if mark in taken:
-            raise ContractError(f"{where}.{name}", f"{mark!r} is {taken[mark]} already; they must differ")
-        taken[mark] = name
-    return dialect
-
-
-def _comment_rows(properties: Properties, header: bool) -> frozenset[int]:
-    rows = properties.take("commentRows", [])
-    where = properties.path("commentRows")
-    if not isinstance(rows, list) or not all(isinstance(row, int) and not isinstance(row, bool) for row in rows):
-        raise ContractError(where, f"expected a list of row numbers, found {show(rows)}")
-    allowed = len(set(rows)) + (1 if header else 0)
-    if rows and (min(rows) < 1 or max(rows) > allowed):
-        raise ContractError(
-            where, f"{show(rows)} must be rows before the data, counted from 1, with only the header between"
-        )
-    return frozenset(rows)
 
 
 def _tolerance(properties: Properties | None) -> Tolerance:
