@@ -25,12 +25,15 @@ def test_a_file_of_the_corpus_ends_as_it_should(tmp_path: Path, capfd: pytest.Ca
     expected = json.loads((folder / "expected.json").read_bytes())
     arguments = ["--input", str(folder / "input.csv"), "--contract", str(folder / "contract.json")]
 
-    code = main([*arguments, "--output", str(tmp_path)])
+    code = main([*arguments, "--output", str(tmp_path), "--cleaned-csv"])
 
     assert code == expected.get("exit", 0)
     assert expected.get("says", "") in capfd.readouterr().err
     if code == 0:
         assert outcome(tmp_path) == (expected.get("clean", []), expected.get("rejected", []))
+        arguments[1] = str(tmp_path / "cleaned.csv")
+        assert main([*arguments, "--output", str(tmp_path / "again")]) == 0
+        assert outcome(tmp_path / "again") == (expected["clean"], [])
 
 
 def outcome(folder: Path) -> tuple[list[list[Any]], list[list[Any]]]:

@@ -132,8 +132,10 @@ def _is_single_byte(name: str) -> bool:
     every = bytes(range(256))
     try:
         alone = "".join(bytes([byte]).decode(name, "replace") for byte in every)
+        if alone[:128] != every[:128].decode("ascii"):
+            return False
         pairs = ["".join(f"{alone[lead]}{alone[trail]}" for trail in every) for lead in every]
         together = [bytes(mark for trail in every for mark in (lead, trail)).decode(name, "replace") for lead in every]
     except (LookupError, ValueError, TypeError, AssertionError, IndexError):
         return False
-    return alone[:128] == every[:128].decode("ascii") and pairs == together
+    return pairs == together

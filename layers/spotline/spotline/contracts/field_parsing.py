@@ -248,7 +248,7 @@ def _value(where: str, field: Field, given: Any) -> Value:
         if field.type is FieldType.BOOLEAN:
             return given
     elif isinstance(given, int | float):
-        if field.type is FieldType.NUMBER and _is_finite(given):
+        if field.type is FieldType.NUMBER and math.isfinite(given):
             return float(given)
         whole = isinstance(given, int) or given.is_integer()
         if field.type in (FieldType.INTEGER, FieldType.YEAR) and whole and int(given) in cells.INT64:
@@ -259,10 +259,3 @@ def _value(where: str, field: Field, given: Any) -> Value:
         except cells.Unreadable:
             pass
     raise ContractError(where, f"{show(given)} is no {field.type} of this field")
-
-
-def _is_finite(given: int | float) -> bool:
-    try:
-        return math.isfinite(given)
-    except OverflowError:  # an integer that no float can hold
-        return False
