@@ -1,10 +1,12 @@
 """Dirty data for the benchmark of preprocess: 12 columns of sensor readings, about 2% bad rows, the same bytes for the same size.
 
-    python benchmarks/preprocess_data.py OUTPUT.csv --megabytes 1000 [--variant quoted|crlf|broken]
+    python benchmarks/preprocess_data.py OUTPUT.csv --megabytes 1000 [--variant quoted|crlf|broken|...]
 
 Cells are padded with white space here and there, missing in several spellings, in mixed case; notes are quoted and hold commas, doubled
 quotes and newlines. The bad rows break a type, a limit or an enumeration, or lack a required cell, so that every engine can reject them.
-The variants: every cell quoted; CRLF line ends; 1% of lines broken in their quoting or their number of cells.
+The variants: every cell quoted; CRLF line ends; 1% of lines broken in their quoting or their number of cells. In the dirty ones, which no
+tolerance refuses, every second row is rejected, for its quoting, a type, or its number of cells; or a blank line follows each row; or a
+quote that is never closed stands in the first row.
 """
 
 import argparse
@@ -59,6 +61,9 @@ CONTRACT = {
     "spotline": {"trim": True, "tolerance": {"maxRejectedShare": 0.05}},
 }
 
+# Every second row of each is rejected, or the first one.
+DIRTY = ("half-quoting", "half-type", "half-count", "half-blank", "unclosed")
+
 _ROWS = 100_000  # at a time
 _WORDS = (
     "ok",
@@ -93,9 +98,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path)
     parser.add_argument("--megabytes", type=int, default=1000)
-    parser.add_argument("--variant", choices=("plain", "quoted", "crlf", "broken"), default="plain")
+    parser.add_argument("--variant", choices=("plain", "quoted", "crlf", "broken", *DIRTY), default="plain")
     options = parser.parse_args()
-    options.output.with_suffix(".contract.json").write_text(json.dumps(CONTRACT, indent=1))
+    spotline = {"trim": True, "tolerance": {"maxRejectedShare": 1.0 if options.variant in DIRTY else 0.05}}
+    document = {**CONTRACT, "spotline": spotline}
+    options.output.with_suffix(".contract.json").write_text(json.dumps(document, indent=1))
     with options.output.open("wb") as file:
         file.write(_line(list(COLUMNS), options.variant))
         part = 0
@@ -134,7 +141,25 @@ def make_rows(part: int, rows: int, variant: str = "plain") -> bytes:
     if variant == "broken":
         for row in np.flatnonzero(random.random(rows) < 0.01).tolist():
             lines[row] = (lines[row].replace(b",", b',x"y', 1), b"a,b,c\n", lines[row][:-1] + b",more\n")[row % 3]
+    if variant in DIRTY:
+        _soil(lines, variant, first=part == 0)
     return b"".join(lines)
+
+
+def _soil(lines: list[bytes], variant: str, *, first: bool) -> None:
+    """Make every second line a dirty one, or the file's first one."""
+    if variant == "unclosed":
+        if first:
+            lines[0] = lines[0].replace(b",", b',"', 1)
+        return
+    for row in range(1, len(lines), 2):
+        one, _, rest = lines[row].partition(b",")
+        lines[row] = {
+            "half-quoting": one + b',x"' + rest,
+            "half-type": one + b",x" + rest,  # the moment
+            "half-count": rest,
+            "half-blank": b"\n",
+        }[variant]
 
 
 def _choose(

@@ -15,7 +15,7 @@ from preprocess.progress import Progress
 from preprocess.sources import LocalSource
 from spotline.contracts import Contract
 from spotline.contracts.cells import judge
-from tests.unit.preprocess.strict_reader import Marks, Read, read_all
+from tests.unit.preprocess.strict_reader import Marks, Read, read_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +108,7 @@ def expect(data: bytes, contract: Contract, header: int, offset: int = 0) -> Exp
     clean: list[tuple[Any, ...]] = []
     rejected: list[Row] = []
     comments = 0
-    for read in read_all(data[header:], marks, line=2, offset=offset + header):
+    for read in read_rows(data[header:], marks, line=2, offset=offset + header):
         if read.comment:
             comments += 1
             continue

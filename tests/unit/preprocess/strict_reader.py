@@ -55,6 +55,12 @@ def read_all(data: bytes, marks: Marks, line: int = 1, offset: int = 0) -> list[
             found.append(Read(line, offset + at, data[at:end], texts, code, written=written))
         line += _line_ends(data[at:end])
         at = end
+    return found
+
+
+def read_rows(data: bytes, marks: Marks, line: int = 1, offset: int = 0) -> list[Read]:
+    """The same; line ends alone that are no rows are comments."""
+    found = read_all(data, marks, line, offset)
     at_the_end = True
     for index in reversed(range(len(found))):
         blank = not found[index].raw.strip(b"\r\n")
