@@ -144,3 +144,20 @@ def test_the_limits_themselves_are_kept() -> None:
     closed = field("integer", constraints={"minimum": 0, "maximum": 10})
 
     assert [judge(closed, text).broken for text in ("0", "10", "-1", "11")] == [(), (), ("minimum",), ("maximum",)]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("%Y-%m-%d %H:%M", "%d.%m.%y %H.%M.%S", "%Y%j%H", "%dT%m T%Y t%H", "[%Y] (%m) ^%d\\%H|%M", "%G-W%V-%u %H:%M"),
+        *("%Y-%m-%d %H:%M:%S.%f%z", "%A %d %B %Y %I %p", "%a %d %b %Y %H", "%Y-%m-%d%%%H", "z%Y/%m/%d-%H]"),
+    ],
+)
+def test_what_is_written_as_a_pattern_says_is_read_in_any_case_of_its_letters(pattern: str) -> None:
+    given = field("datetime", format=pattern)
+    for moment in (datetime(2024, 2, 29, 23, tzinfo=UTC), datetime(1999, 12, 31, 1, tzinfo=UTC)):
+        text = moment.strftime(pattern)
+        value = judge(given, text).value
+        assert value is not None
+        if "%z" not in pattern:
+            assert judge(given, text.lower()).value == judge(given, text.upper()).value == value
