@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.soak.company import Company, Facts
 from tests.soak.document import table, write_section
-from tests.soak.rehearsals import REHEARSALS, Company, Facts, Rehearsal, settled, under_way
+from tests.soak.rehearsals import REHEARSALS, Rehearsal, settled, under_way
 from tests.soak.statements import Statement, managed_policies_of, statements_of, taken_out
 from tests.template.emitted import emitted
 from twin import Twin, TwinOptions, compute, iam
