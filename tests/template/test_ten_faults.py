@@ -7,6 +7,7 @@ project as well: data that AWS publishes, a page of AWS, or what somebody saw in
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -78,6 +79,13 @@ FAULTS = {
     ),
 }
 
+# What no template can do: what docs/deploy.md must say, by heading, as the command that does it.
+COMMANDS = {
+    "Once per account": ("for service in batch ecs spot", "create-service-linked-role"),
+    "Upgrade and roll back": ("--include-nested-stacks", "delete-change-set"),
+    "Tear down": ("--no-deletion-protection-enabled", "delete-layer-version", "ecr delete-repository"),
+}
+
 
 def list_tests(path: str) -> set[str]:
     tree = ast.parse((ROOT / path).read_text())
@@ -105,3 +113,10 @@ def test_a_fault_is_planted_or_tested(name: str) -> None:
 def test_what_catches_it_rests_on_more_than_a_choice_of_ours(mistake: str) -> None:
     sources = SOURCES[MISTAKES[mistake].rule]
     assert [source for source in sources if not isinstance(source, Choice)], sources
+
+
+@pytest.mark.parametrize("heading", COMMANDS)
+def test_what_an_account_is_asked_by_hand_stands_where_it_is_looked_for(heading: str) -> None:
+    sections = re.split(r"^## ", (ROOT / "docs/deploy.md").read_text(), flags=re.MULTILINE)
+    (section,) = [text for text in sections if text.startswith(f"{heading}\n")]
+    assert [command for command in COMMANDS[heading] if command not in section] == []
