@@ -172,7 +172,8 @@ class Look:
         actions = [action for action in decided if not isinstance(action, Launch)]  # that waits for its turn
         self._act(gang, actions)
         seen.done += [f"{gang.name}: {type(action).__name__}" for action in actions]
-        if any(isinstance(action, Close | Requeue) for action in actions):
+        # A gang that only waited held no slot. One whose launcher died between slot and submission is left to the full reconcile.
+        if gang.submitting_at is not None and any(isinstance(action, Close | Requeue) for action in actions):
             seen.freed.add(gang.market)
         return decided == [Launch()]
 

@@ -35,7 +35,7 @@ def test_an_event_costs_what_its_own_run_costs(many: int) -> None:
         world.look_again(name)
     # Then each costs the same, and its execution is described once
     assert world.line.counts["describe_execution"] == many
-    assert calls_of(world) <= 16 * many
+    assert calls_of(world) <= 12 * many
 
 
 def test_a_slot_that_an_event_frees_costs_a_handful_of_calls() -> None:
