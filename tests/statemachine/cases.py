@@ -130,9 +130,9 @@ CASES: dict[str, Expected] = {
     "S3DownAfterPreprocess": Expected(CLEAN[:-1], "S3.S3Exception", {CLEAN[-2]: 6}),
     "S3DownBeforeTheGang": Expected(LOOK_AGAIN[:-1], "S3.S3Exception", {LOOK_AGAIN[-2]: 6}),
     "BatchErrorsRetried": analysed(SPOT, preprocess=4, postprocess=4),
-    "BatchDownBeforePreprocess": Expected((*QUEUED, "Preprocess"), "Batch.AWSBatchException", {"Preprocess": 7}),
+    "BatchDownBeforePreprocess": Expected((*QUEUED, "Preprocess"), "Batch.AWSBatchException", {"Preprocess": 13}),
     "BatchDownBeforePostprocess": Expected(
-        (*MARKET, SPOT, "Postprocess"), "Batch.AWSBatchException", {"Postprocess": 7}
+        (*MARKET, SPOT, "Postprocess"), "Batch.AWSBatchException", {"Postprocess": 13}
     ),
     "SlackDown": analysed(SPOT),
     "NotifyErrorsRetried": analysed(SPOT, slack=4),
