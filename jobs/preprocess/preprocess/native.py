@@ -284,9 +284,8 @@ def _marks(grammar: Grammar) -> tuple[int, int]:
 
 
 def _dialect(grammar: Grammar) -> _Dialect:
-    marks = (grammar.delimiter, grammar.quote, grammar.escape, grammar.comment)
-    bytes_ = [mark[0] if mark else _NONE for mark in marks]
-    return _Dialect(*bytes_, grammar.double_quote, grammar.lenient_quote, grammar.skip_space)
+    marks = (mark[0] if mark else _NONE for mark in (grammar.delimiter, grammar.quote, grammar.escape, grammar.comment))
+    return _Dialect(*marks, grammar.double_quote, grammar.lenient_quote, grammar.skip_space)
 
 
 def _at(array: npt.NDArray[np.generic]) -> int:
