@@ -33,7 +33,7 @@ POISON = "tests/unit/test_poison.py"
 JUDGES: dict[str, list[str]] = {
     "spotline/failures.py": [f"{LAYER}/test_failures.py", POISON],
     "spotline/documents.py": [f"{LAYER}/test_documents.py", f"{LAYER}/test_manifests.py", POISON],
-    "spotline/text.py": ["tests/unit/test_keys.py"],
+    "spotline/text.py": [f"{LAYER}/test_text.py"],
     "spotline/layout.py": [f"{LAYER}/test_layout.py", "tests/unit/test_keys.py", POISON],
     "spotline/runs.py": [f"{LAYER}/test_runs.py", POISON],
     "spotline/batch_jobs.py": [f"{LAYER}/test_batch_jobs.py", f"{LAYER}/test_gang_submission.py", *PROTOCOL],

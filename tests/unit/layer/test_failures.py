@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -283,3 +284,61 @@ def test_the_job_in_a_failed_sync_tasks_cause_is_read_like_any_other() -> None:
 @pytest.mark.parametrize("cause", ["", "plain words", "[]", '{"errorMessage": "x"}'])
 def test_a_cause_without_a_job_names_none(cause: str) -> None:
     assert job_from_cause(cause) is None
+
+
+CAUSE = {
+    "JobId": "5f0c",
+    "Status": "FAILED",
+    "StatusReason": "r",
+    "Container": {"ExitCode": 65, "Reason": "r", "LogStreamName": "s"},
+    "Attempts": [{"StatusReason": "r", "Container": {"ExitCode": 65, "Reason": "r", "LogStreamName": "s"}}],
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"JobId": 5},
+        {"JobId": None},
+        {"StatusReason": 5},
+        {"Container": "c"},
+        {"Container": {"ExitCode": "65"}},
+        {"Container": {"ExitCode": True}},
+        {"Container": {"Reason": 5}},
+        {"Container": {"LogStreamName": 5}},
+        {"Attempts": "a"},
+        {"Attempts": ["a"]},
+        {"Attempts": [{"StatusReason": 5}]},
+        {"Attempts": [{"Container": "c"}]},
+        {"Attempts": [{}, {"Container": {"ExitCode": "65"}}]},
+        {"Attempts": [{"Container": {"Reason": 5}}]},
+        {"Attempts": [{"Container": {"LogStreamName": 5}}]},
+    ],
+)
+def test_a_cause_with_values_that_batch_does_not_give_is_no_job(changes: dict[str, object]) -> None:
+    assert job_from_cause(json.dumps(CAUSE | changes)) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"StatusReason": None},
+        {"Container": None},
+        {"Container": {"ExitCode": None, "Reason": None, "LogStreamName": None}},
+        {"Attempts": None},
+        {"Attempts": [{"StatusReason": None, "Container": None}]},
+    ],
+)
+def test_a_cause_may_leave_out_what_batch_does_not_know(changes: dict[str, object]) -> None:
+    job = job_from_cause(json.dumps(CAUSE | changes))
+    assert job is not None
+    assert job["jobId"] == "5f0c"
+
+
+def test_a_cause_s_keys_are_as_describe_jobs_spells_them_in_lists_too() -> None:
+    job = job_from_cause(json.dumps(CAUSE))
+    assert job is not None
+    assert job["attempts"] == [
+        {"statusReason": "r", "container": {"exitCode": 65, "reason": "r", "logStreamName": "s"}}
+    ]

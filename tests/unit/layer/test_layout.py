@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from spotline import layout
+from spotline.documents import DocumentError
 from spotline.layout import (
     DataKey,
     MalformedKey,
@@ -67,3 +69,36 @@ def test_members_find_each_other_under_their_parents_id(job_id: str) -> None:
     assert parent_job_id(job_id) == "5f0c-11"
     assert rendezvous_key(job_id) == "rendezvous/5f0c-11.json"
     assert notice_key(job_id, 3).startswith(notice_prefix("5f0c-11"))
+
+
+def test_a_default_dataset_s_days_lie_in_two_places() -> None:
+    assert layout.day_prefixes("flights", "20130209") == ("data/flights/20130209/",)
+    assert layout.day_prefixes("default", "20130209") == ("data/20130209/", "data/default/20130209/")
+
+
+@pytest.mark.parametrize(
+    ("key", "dataset"),
+    [
+        ("contracts/flights.json", "flights"),
+        ("contracts/flights.jsonx", None),
+        ("contracts/Flights.json", None),
+        ("flights.json", None),
+        ("contracts/contracts/flights.json", None),
+        ("contracts/flights", None),
+    ],
+)
+def test_a_contract_s_key_names_its_dataset(key: str, dataset: str | None) -> None:
+    assert layout.contract_dataset(key) == dataset
+
+
+def test_a_run_s_own_places() -> None:
+    assert layout.run_contract_key("r") == "runs/r/contract.json"
+    assert layout.postprocess_prefix("r") == "runs/r/postprocess/"
+
+
+def test_a_notice_s_key_names_its_member() -> None:
+    assert layout.parse_notice_key("j", layout.notice_key("j", 12)) == 12
+    with pytest.raises(
+        DocumentError, match=r"^checkpoints/notice-j-x\.json: names no member; a member's notice ends in"
+    ):
+        layout.parse_notice_key("j", "checkpoints/notice-j-x.json")
