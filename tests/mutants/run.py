@@ -53,13 +53,16 @@ JUDGES: dict[str, list[str]] = {
 }
 """Each module whose decisions are mutated, and the tests that must notice."""
 
-QUICK = ("spotline/failures.py", "spotline/runs.py", "spotline/text.py")
-"""What a sample is drawn from: modules whose tests take seconds."""
+QUICK: dict[str, list[str]] = {
+    "spotline/failures.py": [f"{LAYER}/test_failures.py"],
+    "spotline/text.py": [f"{LAYER}/test_text.py"],
+}
+"""What a sample is drawn from: modules that tests judge within a second."""
 
 SURVIVED = ("survived", "no tests")
 
 
-def lay_out(modules: list[str]) -> None:
+def lay_out(judges: dict[str, list[str]]) -> None:
     """Copy the project side by side, and say in a pyproject.toml of the copy what is to be mutated and judged."""
     shutil.rmtree(STAGE, ignore_errors=True)
     STAGE.mkdir()
@@ -81,9 +84,9 @@ def lay_out(modules: list[str]) -> None:
     beside = sorted(path.name for path in STAGE.iterdir() if path.name not in (*mutated, "tests"))
     settings = {
         "source_paths": mutated,
-        "only_mutate": modules,
+        "only_mutate": list(judges),
         "also_copy": beside,
-        "pytest_add_cli_args_test_selection": sorted({test for module in modules for test in JUDGES[module]}),
+        "pytest_add_cli_args_test_selection": sorted({test for tests in judges.values() for test in tests}),
         "use_git_change_detection": False,
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
@@ -139,9 +142,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="which sample")
     parser.add_argument("--least", type=float, default=0.95, help="the share that must be killed")
     options = parser.parse_args()
-    lay_out(list(QUICK) if options.sample else options.modules or list(JUDGES))
+    lay_out(QUICK if options.sample else {module: JUDGES[module] for module in options.modules or JUDGES})
     if options.sample:
-        mutate("run", "--max-children", "2", "nothing-*")  # makes the mutants and judges none
+        mutate("run", "--max-children", "2", "nothing-*")  # no mutant is called so: makes them all and judges none
         names = sorted(read_results())
         chosen = random.Random(options.seed).sample(names, min(options.sample, len(names)))
         mutate("run", "--max-children", "2", *chosen)
