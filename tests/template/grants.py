@@ -14,6 +14,7 @@ _REFERENCE = re.compile(r"\{([^}]*)\}")
 _ARNS = {
     "AWS::Batch::JobQueue": "batch:{region}:{account}:job-queue/{name}",
     "AWS::DynamoDB::Table": "dynamodb:{region}:{account}:table/{name}",
+    "AWS::ECR::Repository": "ecr:{region}:{account}:repository/{name}",
     "AWS::Lambda::Function": "lambda:{region}:{account}:function:{name}",
     "AWS::Logs::LogGroup": "logs:{region}:{account}:log-group:{name}:*",
     "AWS::S3::Bucket": "s3:::{name}",

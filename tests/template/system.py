@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "template.yaml"
+IMAGES = "infrastructure/images.yaml"
+"""A stack beside the root one, which the account's other stacks share; rules hold for it, too."""
 DEFINITION = "statemachine/pipeline.asl.json"
 ANALYSIS_IMAGE = "jobs/analysis/Dockerfile"
 FILES = (
@@ -45,7 +47,7 @@ PROD = {"Stage": "prod", "GangMembers": "4", "GangInstanceType": "p5.48xlarge", 
 EFA_1 = {"Efa": "on", "GangInstanceType": "g6.12xlarge"}
 RESERVED = {**PROD, "CapacityReservationType": "capacity-block", "CapacityReservationId": "cr-0123456789abcdef0"}
 FARGATE = {"PostprocessOn": "fargate"}
-TRIAL = {"GangInstanceType": "c7i.large"}
+TRIAL = {"GangInstanceType": "c7i.large", "JobsOn": "fargate", "MainMaxVcpus": "6", "Egress": "public"}
 OWN_VPC = {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2", "MainFirst": "spot", "GangImageId": "ami-1"}
 
 _ARTEFACTS = {"CodeUri", "ContentUri", "DefinitionUri"}
@@ -174,6 +176,8 @@ def load(
     zones = [f"{region}{letter}" for letter in "abc"] if zones is None else zones
     system = System(read_texts() if texts is None else texts, parameters, region, zones)
     _Stack(system, "", TEMPLATE, parameters).resolve_all()
+    shared = {name: value for name, value in parameters.items() if name in parameters_of(IMAGES)}
+    _Stack(system, "Images", IMAGES, shared).resolve_all()
     return system
 
 

@@ -47,7 +47,8 @@ def test_every_rule_is_kept_in_every_region_that_offers_the_gang(environment: st
 
 @pytest.mark.parametrize(("environment", "region"), PLACES)
 def test_cloudformation_has_every_resource_type_there(environment: str, region: str) -> None:
-    types = {resource.type for resource in deployed(environment, region).resources}
+    """But those of the stack for images: where a region has no CodeBuild, images are built on a machine with Docker."""
+    types = {resource.type for resource in deployed(environment, region).resources if resource.stack != "Images"}
     assert types - schemas.list_types(region) == set()
 
 

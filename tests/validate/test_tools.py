@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.system import DEV, FILES, PROD, ROOT, System, as_list, load, read_texts
+from tests.template.system import DEV, FILES, PROD, ROOT, TRIAL, System, as_list, load, read_texts
 from tests.template.test_lint import translated
 
 ENVIRONMENT = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -31,6 +31,7 @@ EXCEPTIONS = {
 }
 ARNS = {
     "AWS::Batch::JobQueue": "arn:aws:batch:eu-central-1:111122223333:job-queue/queue",
+    "AWS::ECR::Repository": "arn:aws:ecr:eu-central-1:111122223333:repository/repository",
     "AWS::DynamoDB::Table": "arn:aws:dynamodb:eu-central-1:111122223333:table/table",
     "AWS::Lambda::Function": "arn:aws:lambda:eu-central-1:111122223333:function:function",
     "AWS::S3::Bucket": "arn:aws:s3:::bucket",
@@ -97,7 +98,7 @@ def arn(system: System, resource: str) -> str:
     return re.sub(r"\{[^}]+\}", written, resource)
 
 
-@pytest.mark.parametrize("parameters", [DEV, PROD], ids=["dev", "prod"])
+@pytest.mark.parametrize("parameters", [DEV, PROD, TRIAL], ids=["dev", "prod", "trial"])
 def test_parliament_finds_nothing_in_our_policies(parameters: dict[str, str], tmp_path: Path) -> None:
     parliament, system = tool("parliament"), load(parameters)
     for number, (resource, statement) in enumerate(system.statements()):

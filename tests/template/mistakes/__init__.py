@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.template.mistakes import access, capacity, data, gangs, hosts, jobs, keys, network, places
+from tests.template.mistakes import access, capacity, data, gangs, hosts, images, jobs, keys, network, places
 
 MISTAKES = (
     jobs.MISTAKES
@@ -11,6 +11,7 @@ MISTAKES = (
     | capacity.MISTAKES
     | places.MISTAKES
     | network.MISTAKES
+    | images.MISTAKES
     | access.MISTAKES
     | keys.MISTAKES
     | data.MISTAKES

@@ -117,7 +117,7 @@ MISTAKES = {
         JOBS,
         "Volumes: [{Name: scratch}]",
         "Volumes: [{Name: scratch, Host: {}}]",
-        FARGATE,
+        TRIAL,
     ),
     "a definition for instances on Fargate": Mistake(
         "fargate_jobs_ask_for_what_fargate_has",
@@ -130,7 +130,7 @@ MISTAKES = {
     "a definition pinned to a revision": Mistake(
         "jobs_are_named_without_revision",
         JOBS,
-        "    Value: !Sub ${NamePrefix}-preprocess",
-        "    Value: !Ref PreprocessJobDefinition",
+        '!Sub "${NamePrefix}-preprocess"]',
+        "!Ref PreprocessJobDefinition]",
     ),
 }

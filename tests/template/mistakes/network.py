@@ -6,7 +6,7 @@ from tests.template.mistakes.planting import JOBS, NETWORK, Mistake
 from tests.template.system import PROD
 
 ENDPOINTS = {"Egress": "endpoints"}
-PUBLIC = {"Egress": "public", "PostprocessOn": "fargate"}
+PUBLIC = {"Egress": "public", "JobsOn": "fargate"}
 
 MISTAKES = {
     "data through the NAT gateway": Mistake(

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from tests.template.system import read_texts
 
-NETWORK, COMPUTE, JOBS, OBSERVABILITY = (
-    f"infrastructure/{name}.yaml" for name in ("network", "compute", "jobs", "observability")
+NETWORK, COMPUTE, JOBS, OBSERVABILITY, IMAGES = (
+    f"infrastructure/{name}.yaml" for name in ("network", "compute", "jobs", "observability", "images")
 )
 
 

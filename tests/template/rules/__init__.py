@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tests.template.rules import access, capacity, data, gangs, hosts, jobs, keys, network, places
+from tests.template.rules import access, capacity, data, gangs, hosts, images, jobs, keys, network, places
 from tests.template.system import System
 
 Rule = Callable[[System], Iterator[str]]
 
 RULES: dict[str, Rule] = {
     rule.__name__: rule
-    for module in (jobs, gangs, hosts, capacity, places, network, access, keys, data)
+    for module in (jobs, gangs, hosts, capacity, places, network, images, access, keys, data)
     for rule in module.RULES
 }

@@ -44,7 +44,12 @@ _EXECUTION_TAG = "aws:ResourceTag/spotline:execution-arn"
 
 # What has a name on purpose, with the stack's name in it: jobs are submitted by their definition's name, people look for the dashboard, and
 # Step Functions delivers to groups below /aws/vendedlogs without a longer resource policy for each.
-_NAMED_BY_STACK = {"AWS::Batch::JobDefinition", "AWS::CloudWatch::Dashboard", "AWS::Logs::LogGroup"}
+_NAMED_BY_STACK = {
+    "AWS::Batch::JobDefinition",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::ECR::Repository",  # once an account and region, and every stack of it pulls by this name
+    "AWS::Logs::LogGroup",
+}
 # Names that take nothing: of a service of AWS, and of a layer, of which each stack adds versions of its own.
 _TAKES_NOTHING = {("AWS::EC2::VPCEndpoint", "ServiceName"), ("AWS::Lambda::LayerVersion", "LayerName")}
 

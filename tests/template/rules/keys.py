@@ -19,6 +19,7 @@ _KEY_PROPERTY = re.compile(r'"\w*kms\w*key\w*": \{', re.IGNORECASE)
 
 # Where a resource of each type names its key.
 _PLACES = {
+    "AWS::ECR::Repository": ("EncryptionConfiguration", "KmsKey"),
     "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
     "AWS::Logs::LogGroup": ("KmsKeyId",),
     "AWS::SNS::Topic": ("KmsMasterKeyId",),
@@ -28,6 +29,7 @@ _PLACES = {
 
 # Types that take a key and keep AWS's own, each with the reason (docs/deploy.md, "A key of yours").
 _LEFT_TO_AWS = {
+    "AWS::CodeBuild::Project": "its key is for artifacts, and the build of images leaves none",
     "AWS::Lambda::Function": "a function's environment holds names of resources, nothing secret",
     "AWS::Scheduler::Schedule": "a schedule's input is a constant of the template",
     "AWS::StepFunctions::StateMachine": "whoever looks at an execution, redrives it or hears of its end would need the key",

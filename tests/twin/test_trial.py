@@ -1,0 +1,66 @@
+"""The environment `trial` of samconfig.toml, as a newcomer deploys it, takes a file the whole way: Fargate, and a gang without GPUs."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.twin.deployed import ROOT, Deployed, sample
+from twin import Twin, TwinOptions
+from twin.slack import SlackWebhook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spotline.runs import Run
+
+pytestmark = [pytest.mark.ours, pytest.mark.timeout(300)]
+
+STAGES = ("MainQueue", "SpotGangQueue", "OnDemandGangQueue")
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[Deployed]:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    overrides = config["trial"]["deploy"]["parameters"]["parameter_overrides"]
+    parameters = dict(entry.split("=", 1) for entry in overrides)
+    with SlackWebhook() as slack, Twin(TwinOptions(time_scale=60)) as twin:
+        yield Deployed(
+            twin, twin.deploy(ROOT / "template.yaml", stack_name="spotline-trial", parameters=parameters), slack
+        )
+
+
+def jobs(system: Deployed, run: Run) -> dict[str, dict[str, Any]]:
+    """The run's jobs by the name of their definition."""
+    batch = system.twin.client("batch")
+    found: dict[str, dict[str, Any]] = {}
+    for queue in STAGES:
+        listed = batch.list_jobs(
+            jobQueue=system.stack.outputs[queue], filters=[{"name": "JOB_NAME", "values": [f"{run.run_id}*"]}]
+        )["jobSummaryList"]
+        for job in batch.describe_jobs(jobs=[job["jobId"] for job in listed])["jobs"] if listed else ():
+            found[job["jobDefinition"].rsplit("/", 1)[-1].rsplit(":", 1)[0]] = job
+    return found
+
+
+def test_a_file_goes_the_whole_way(system: Deployed) -> None:
+    system.agree("tried", rounds=3)
+    run = system.land("tried", sample())
+    system.until(lambda: jobs(system, run), "the run's first job")
+
+    assert system.ended(run) == "SUCCEEDED"
+
+    ran = jobs(system, run)
+    assert set(ran) == {
+        "spotline-trial-preprocess-fargate",
+        "spotline-trial-analysis-spot",
+        "spotline-trial-postprocess-fargate",
+    }
+    for stage in ("preprocess", "postprocess"):
+        container = ran[f"spotline-trial-{stage}-fargate"]["container"]
+        assert container["networkConfiguration"] == {"assignPublicIp": "ENABLED"}
+    gang = ran["spotline-trial-analysis-spot"]
+    assert {entry["type"] for entry in gang["container"]["resourceRequirements"]} == {"VCPU", "MEMORY"}
+    assert gang["arrayProperties"]["size"] == 2
