@@ -175,6 +175,19 @@ def test_an_unsound_definition_is_refused(definition: dict[str, Any], problem: s
     assert problem in "; ".join(definition_problems(definition))
 
 
+@pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_Volume.html")
+@pytest.mark.parametrize("kind", ["efsVolumeConfiguration", "s3filesVolumeConfiguration"])
+def test_a_file_system_that_the_twin_cannot_mount_is_refused_by_name(kind: str) -> None:
+    container = {**CONTAINER, "volumes": [{"name": "scratch", "host": {}}, {"name": "shared", kind: {}}]}
+    ranges = [{"targetNodes": "0:", "container": container}]
+    for definition in (
+        {"type": "container", "containerProperties": container},
+        gang({**GANG, "nodeRangeProperties": ranges}),
+    ):
+        (problem,) = definition_problems(definition)
+        assert f"{kind} of the volume shared is not modelled by the twin" in problem
+
+
 @pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html")
 def test_sound_definitions_are_accepted() -> None:
     assert definition_problems(CONTAINER_DEFINITION) == []

@@ -24,6 +24,7 @@ MAX_NODE_RANGES = 5
 ARRAY_SIZES = range(2, 10_001)
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _SHARE = re.compile(r"[A-Za-z0-9]{1,255}\*?")
+_FILE_SYSTEMS = ("efsVolumeConfiguration", "s3filesVolumeConfiguration")
 _NOT_MODELLED = ("eksPropertiesOverride", "ecsPropertiesOverride", "consumableResourcePropertiesOverride")
 
 
@@ -186,7 +187,21 @@ def definition_problems(definition: Mapping[str, Any]) -> list[str]:
 
 
 def _container_problems(properties: Mapping[str, Any]) -> list[str]:
-    return _environment_problems(properties.get("environment")) + _requirement_problems(properties)
+    return (
+        _environment_problems(properties.get("environment"))
+        + _requirement_problems(properties)
+        + _volume_problems(properties.get("volumes"))
+    )
+
+
+def _volume_problems(volumes: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    """Refuse what the twin cannot mount: a process that found no file system at its path would write to this machine's disk."""
+    return [
+        f"volumes: {kind} of the volume {volume.get('name')} is not modelled by the twin, which mounts no file systems: deploy without it"
+        for volume in volumes or ()
+        for kind in _FILE_SYSTEMS
+        if volume.get(kind) is not None
+    ]
 
 
 def _node_property_problems(definition: Mapping[str, Any]) -> list[str]:
