@@ -46,6 +46,11 @@ GUARDED = {
 PROD = {"Stage": "prod", "GangMembers": "4", "GangInstanceType": "p5.48xlarge", "Efa": "on", "Egress": "endpoints"}
 EFA_1 = {"Efa": "on", "GangInstanceType": "g6.12xlarge"}
 RESERVED = {**PROD, "CapacityReservationType": "capacity-block", "CapacityReservationId": "cr-0123456789abcdef0"}
+SHARED = {
+    "SharedFileSystemId": "fs-0123456789abcdef0",
+    "SharedAccessPointId": "fsap-0123456789abcdef0",
+    "SharedFileSystemSecurityGroup": "sg-0123456789abcdef0",
+}
 FARGATE = {"PostprocessOn": "fargate"}
 TRIAL = {"GangInstanceType": "c7i.large", "JobsOn": "fargate", "MainMaxVcpus": "6", "Egress": "public"}
 OWN_VPC = {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2", "MainFirst": "spot", "GangImageId": "ami-1"}

@@ -17,6 +17,7 @@ from tests.template.system import (
     OWN_VPC,
     PROD,
     RESERVED,
+    SHARED,
     TEMPLATE,
     TRIAL,
     System,
@@ -50,6 +51,9 @@ DEPLOYMENTS = {
     "efa-4": {**PROD, "GangInstanceType": "p4d.24xlarge"},
     "efa-1": EFA_1,
     "capacity-block": RESERVED,
+    "shared-folder": {**FARGATE, **SHARED},
+    "shared-folder-efa": {**PROD, **SHARED},
+    "shared-folder-own-vpc": {**OWN_VPC, **SHARED},
     "reservations": {
         "CapacityReservationType": "on-demand",
         "CapacityReservationGroupArn": GROUP,
@@ -122,6 +126,12 @@ def test_every_instance_type_has_room_for_the_interfaces_of_a_gang(kind: str, ef
     [
         ({"VpcId": "vpc-1"}, RuleViolated, "SubnetIds must name"),
         ({"SubnetIds": "subnet-1"}, RuleViolated, "VpcId must name"),
+        ({"SharedFileSystemId": SHARED["SharedFileSystemId"]}, RuleViolated, "SharedAccessPointId must name"),
+        ({**SHARED, "SharedFileSystemSecurityGroup": ""}, RuleViolated, "SharedFileSystemSecurityGroup must name"),
+        ({**SHARED, "SharedFileSystemId": ""}, RuleViolated, "SharedFileSystemId must name"),
+        ({**SHARED, "SharedFileSystemId": "/shared"}, ParameterError, "SharedFileSystemId"),
+        ({**SHARED, "SharedAccessPointId": "fs-0123456789abcdef0"}, ParameterError, "SharedAccessPointId"),
+        ({**SHARED, "SharedFileSystemSecurityGroup": "default"}, ParameterError, "SharedFileSystemSecurityGroup"),
         ({"Efa": "on", "GangInstanceType": "g6.2xlarge"}, RuleViolated, "must be one that has EFA"),
         (
             {"Efa": "on", "GangInstanceType": "g6.12xlarge", "Egress": "public"},

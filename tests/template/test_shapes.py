@@ -8,7 +8,8 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from tests.template.system import DEV, PROD, Resource, System, load
+from tests.template.system import DEV, PROD, SHARED, Resource, System, load
+from twin.compute.validation import definition_problems
 from twin.deployment.shapes import to_api
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ CALLS: dict[str, tuple[str, str, dict[str, str], set[str]]] = {
     "AWS::CloudWatch::Alarm": ("cloudwatch", "PutMetricAlarm", {"AlarmName": "generated"}, set()),
     "AWS::Logs::MetricFilter": ("logs", "PutMetricFilter", {"FilterName": "generated"}, set()),
 }
-SYSTEMS = {"dev": load(DEV), "prod": load(PROD)}
+SYSTEMS = {"dev": load(DEV), "prod": load(PROD), "shared-folder": load(SHARED)}
 RESOURCES = [
     pytest.param(resource, id=f"{name}-{resource.path}")
     for name, system in SYSTEMS.items()
@@ -96,6 +97,23 @@ def test_an_environment_fits_the_call_that_updates_it(environment: Resource) -> 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
 def test_every_kind_of_batch_resource_is_looked_at(system: System) -> None:
     assert {resource.type for resource in system.resources if resource.type.startswith("AWS::Batch::")} <= set(CALLS)
+
+
+def test_the_twin_refuses_a_gang_with_a_shared_folder() -> None:
+    shape = (
+        botocore.session.get_session().get_service_model("batch").operation_model("RegisterJobDefinition").input_shape
+    )
+    assert shape is not None
+    problems = {
+        definition.name: definition_problems(to_api(definition.properties, shape, definition.path))
+        for definition in SYSTEMS["shared-folder"].all("AWS::Batch::JobDefinition")
+    }
+    assert {name for name, found in problems.items() if found} == {"SpotGangJobDefinition", "OnDemandGangJobDefinition"}
+    assert all(
+        "efsVolumeConfiguration of the volume shared is not modelled" in "".join(found)
+        for found in problems.values()
+        if found
+    )
 
 
 def test_a_misspelt_enumeration_is_seen() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.template.mistakes.planting import COMPUTE, JOBS, Mistake
-from tests.template.system import DEFINITION, FARGATE, PROD, TEMPLATE, TRIAL
+from tests.template.system import DEFINITION, FARGATE, PROD, SHARED, TEMPLATE, TRIAL
 
 TIMES = "!FindInMap [Times, !FindInMap [Member, !Ref GangInstanceType, Vcpus], !FindInMap [Times, !Ref GangMembers, !Ref SpotMaxGangs]]"
 MISTAKES = {
@@ -127,6 +127,9 @@ MISTAKES = {
         FARGATE,
     ),
     "a writable root": Mistake("containers_write_to_tmp_only", JOBS, "        ReadonlyRootFilesystem: true\n", ""),
+    "a shared folder in another place": Mistake(
+        "containers_write_to_tmp_only", JOBS, "ContainerPath: /shared,", "ContainerPath: /opt,", SHARED
+    ),
     "a definition pinned to a revision": Mistake(
         "jobs_are_named_without_revision",
         JOBS,

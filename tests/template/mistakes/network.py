@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.template.mistakes.planting import JOBS, NETWORK, Mistake
-from tests.template.system import PROD
+from tests.template.system import PROD, SHARED
 
 ENDPOINTS = {"Egress": "endpoints"}
 PUBLIC = {"Egress": "public", "JobsOn": "fargate"}
@@ -20,6 +20,13 @@ MISTAKES = {
     ),
     "endpoints beside a NAT gateway": Mistake(
         "every_call_has_a_route", NETWORK, "    Condition: WithEndpoints\n", "    Condition: MakesVpc\n"
+    ),
+    "an endpoint for a mount, which calls no API": Mistake(
+        "every_call_has_a_route",
+        NETWORK,
+        "${AWS::Region}.logs",
+        "${AWS::Region}.elasticfilesystem",
+        {**ENDPOINTS, **SHARED},
     ),
     "an endpoint that is missing in a zone": Mistake(
         "endpoints_answer_everybody_in_every_zone",
@@ -62,6 +69,47 @@ MISTAKES = {
         '      IpProtocol: "-1"\n      SourceSecurityGroupId: !Ref GangSecurityGroup\n      Description: From the instances',
         '      IpProtocol: "-1"\n      SourceSecurityGroupId: !GetAtt Vpc.DefaultSecurityGroup\n      Description: From the instances',
         PROD,
+    ),
+    "mount targets that do not let gangs in": Mistake(
+        "gangs_reach_their_shared_folder",
+        NETWORK,
+        "      SourceSecurityGroupId: !Ref GangSecurityGroup\n      Description: NFS from gangs",
+        "      SourceSecurityGroupId: !Ref JobSecurityGroup\n      Description: NFS from gangs",
+        SHARED,
+    ),
+    "gangs that may not go to the mount targets": Mistake(
+        "gangs_reach_their_shared_folder",
+        NETWORK,
+        "      DestinationSecurityGroupId: !Ref SharedFileSystemSecurityGroup\n",
+        "      DestinationSecurityGroupId: !Ref GangSecurityGroup\n",
+        SHARED,
+    ),
+    "mount targets that do not let in the tasks of a gang with EFA": Mistake(
+        "gangs_reach_their_shared_folder",
+        NETWORK,
+        "    Condition: DefaultGroupMountsSharedFolder\n",
+        "    Condition: WithEndpoints\n",
+        {**PROD, "Egress": "nat", **SHARED},
+    ),
+    "another port than NFS's": Mistake(
+        "gangs_reach_their_shared_folder",
+        NETWORK,
+        "      FromPort: 2049\n      ToPort: 2049\n",
+        "      FromPort: 988\n      ToPort: 988\n",
+        SHARED,
+    ),
+    "a name that the VPC does not resolve": Mistake(
+        "gangs_reach_their_shared_folder",
+        NETWORK,
+        "      EnableDnsHostnames: true #",
+        "      EnableDnsHostnames: false #",
+        SHARED,
+    ),
+    "NFS that stays open without a file system": Mistake(
+        "gangs_reach_their_shared_folder",
+        NETWORK,
+        'WithSharedFolder: !Not [!Equals [!Ref SharedFileSystemSecurityGroup, ""]]',
+        'WithSharedFolder: !Equals [!Ref SharedFileSystemSecurityGroup, ""]',
     ),
     "instances without an address behind an Internet gateway": Mistake(
         "public_addresses_go_with_an_open_route",

@@ -1,9 +1,9 @@
-"""Rules about how a gang forms, and about what its members talk over."""
+"""Rules about how a gang forms, what its members talk over, and the folder that they share."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.template.rules.hosts import template_of
 from tests.template.rules.jobs import container, gangs
@@ -73,4 +73,60 @@ def programs_use_the_efa_that_is_paid_for(system: System) -> Iterator[str]:
         yield f"{ANALYSIS_IMAGE} has no target with EFA"
 
 
-RULES = (members_have_time_to_start, programs_use_the_efa_that_is_paid_for)
+@rests_on(
+    Model("batch", "Volume.efsVolumeConfiguration", "Amazon Elastic File System file system for job storage"),
+    Model("batch", "EFSVolumeConfiguration.transitEncryption", "the default value of DISABLED is used"),
+    Model("batch", "EFSVolumeConfiguration.rootDirectory", "must either be omitted or set to /"),
+    Model("batch", "EFSAuthorizationConfig.accessPointId", "transit encryption must be enabled"),
+    Model("batch", "EFSAuthorizationConfig.iam", "Whether or not to use the Batch job IAM role"),
+    Page(
+        "EFS User Guide",
+        "Enforcing a user identity using an access point",
+        "https://docs.aws.amazon.com/efs/latest/ug/enforce-identity-access-points.html",
+    ),
+    Page(
+        "EFS User Guide",
+        "Using IAM to control access to file systems: the default policy admits any client that reaches a mount target",
+        "https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html",
+    ),
+    Choice("Preprocess and postprocess exchange files through S3 alone, so only a gang sees the shared folder."),
+)
+def only_gangs_share_a_folder(system: System) -> Iterator[str]:
+    """With a file system every member mounts it at one place, encrypted, as the access point's user; without one nothing is there.
+
+    IAM authorization stays off: it would need EFS actions in the analysis job's role, which has none.
+    """
+    sharing = (
+        {definition.path for definition, _ in gangs(system)} if system.parameters.get("SharedFileSystemId") else set()
+    )
+    for definition in system.all("AWS::Batch::JobDefinition"):
+        it = container(definition)
+        environment = {entry["Name"]: entry["Value"] for entry in it["Environment"]}
+        shared = {volume["Name"]: volume["EfsVolumeConfiguration"] for volume in it["Volumes"] if _is_shared(volume)}
+        places = [point["ContainerPath"] for point in it["MountPoints"] if point["SourceVolume"] in shared]
+        expected = ["/shared"] if definition.path in sharing else []
+        if places != expected or len(shared) != len(expected):
+            yield f"{definition.path} mounts {sorted(shared)} at {places}, and must mount at {expected}"
+        if environment.get("SHARED_FOLDER") != (places[0] if places else None):
+            yield f"{definition.path} mounts at {places}, and SHARED_FOLDER is {environment.get('SHARED_FOLDER')}"
+        for volume in shared.values():
+            yield from (f"{definition.path}: {problem}" for problem in _list_mount_problems(volume))
+
+
+def _is_shared(volume: dict[str, Any]) -> bool:
+    return "EfsVolumeConfiguration" in volume
+
+
+def _list_mount_problems(volume: dict[str, Any]) -> Iterator[str]:
+    authorization = volume.get("AuthorizationConfig", {})
+    if volume.get("TransitEncryption") != "ENABLED":
+        yield "the mount is not encrypted, and an access point needs TransitEncryption"
+    if not authorization.get("AccessPointId"):
+        yield "without an access point only root can write to a new file system, and members are not root"
+    if volume.get("RootDirectory", "/") != "/":
+        yield "the access point names the directory, RootDirectory must not"
+    if authorization.get("Iam", "DISABLED") != "DISABLED":
+        yield "IAM authorization needs EFS actions, and the role has none"
+
+
+RULES = (members_have_time_to_start, programs_use_the_efa_that_is_paid_for, only_gangs_share_a_folder)

@@ -317,12 +317,16 @@ def _as_registered(definition: Resource) -> dict[str, Any]:
     ),
 )
 def containers_write_to_tmp_only(system: System) -> Iterator[str]:
-    """A read-only root file system, and one scratch volume."""
+    """A read-only root file system, one scratch volume, and for a gang the shared folder where a file system is named."""
+    sharing = (
+        {definition.path for definition, _ in gangs(system)} if system.parameters.get("SharedFileSystemId") else set()
+    )
     for definition in system.all("AWS::Batch::JobDefinition"):
         it = container(definition)
-        mounts = [(mount["ContainerPath"], mount["SourceVolume"]) for mount in it.get("MountPoints", [])]
-        if it.get("ReadonlyRootFilesystem") is not True or mounts != [("/tmp", "scratch")]:
-            yield f"{definition.path} can write outside /tmp"
+        mounts = {(mount["ContainerPath"], mount["SourceVolume"]) for mount in it.get("MountPoints", [])}
+        allowed = {("/tmp", "scratch")} | ({("/shared", "shared")} if definition.path in sharing else set())
+        if it.get("ReadonlyRootFilesystem") is not True or mounts != allowed:
+            yield f"{definition.path} can write outside {sorted(path for path, _ in allowed)}"
         if it.get("Privileged"):
             yield f"{definition.path} is privileged"
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.template.calls import endpoints_needed
-from tests.template.rules.hosts import interfaces_of
+from tests.template.rules.hosts import groups_of, interfaces_of
 from tests.template.rules.jobs import gangs
-from tests.template.rules.sources import Choice, Data, Page, rests_on
+from tests.template.rules.sources import Choice, Data, Page, Report, rests_on
 from tests.template.system import Resource, System, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _GATEWAY = {"s3", "dynamodb"}
+_NFS = 2049
 _MNP = Page(
     "Batch User Guide",
     "Compute environment considerations for MNP",
@@ -23,6 +24,11 @@ _DEFAULT_GROUP = Page(
     "VPC User Guide",
     "Default security groups for your VPCs",
     "https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html",
+)
+_MOUNT_HELPER = Page(
+    "EFS User Guide",
+    "Prerequisites for using the EFS mount helper: it resolves the file system's ID to the mount target's address without calling external resources",
+    "https://docs.aws.amazon.com/efs/latest/ug/mount-helper-prerequisites.html",
 )
 
 
@@ -51,9 +57,13 @@ def _endpoints(system: System) -> dict[str, Resource]:
         "Considerations for AWS Batch (interface endpoints)",
         "https://docs.aws.amazon.com/batch/latest/userguide/vpc-endpoint-considerations.html",
     ),
+    _MOUNT_HELPER,
 )
 def every_call_has_a_route(system: System) -> Iterator[str]:
-    """Whatever a job, a task or an instance calls has an endpoint, or there is a route to the Internet; S3 and DynamoDB are free."""
+    """Whatever a job, a task or an instance calls has an endpoint, or there is a route to the Internet; S3 and DynamoDB are free.
+
+    Mounting EFS calls no API ("without calling external resources"), so an endpoint for it is one that nothing calls.
+    """
     if not system.all("AWS::EC2::VPC"):
         return
     made, needed = _endpoints(system), endpoints_needed(system)
@@ -166,6 +176,59 @@ def _rules(system: System, direction: str) -> list[dict[str, Any]]:
 
 @rests_on(
     Page(
+        "AWS Knowledge Center",
+        "How do I mount an Amazon EFS file system on an Amazon ECS container or task: port 2049 from the container instance and from the task",
+        "https://aws.amazon.com/premiumsupport/knowledge-center/efs-mount-on-ecs-container-or-task/",
+    ),
+    Page(
+        "Batch User Guide",
+        "Networking modes for AWS Batch jobs: a multi-node job's nodes have network interfaces of their own",
+        "https://docs.aws.amazon.com/batch/latest/userguide/networking-modes-jobs.html",
+    ),
+    Report(
+        "https://github.com/ydamni/cloud-is-free/issues/3",
+        "a VPC without DNS hostnames cannot resolve the file system, and the task does not start",
+    ),
+    _MNP,
+    _DEFAULT_GROUP,
+    _MOUNT_HELPER,
+)
+def gangs_reach_their_shared_folder(system: System) -> Iterator[str]:
+    """NFS may go from every group of a gang to the mount targets, both ends of the way; without a file system no rule is left of it.
+
+    AWS creates the default group, which a multi-node task takes with EFA, open outwards: it needs no rule out.
+    """
+    mount_targets = system.parameters.get("SharedFileSystemSecurityGroup", "")
+    into = {rule["SourceSecurityGroupId"]: rule["GroupId"] for rule in _rules(system, "Ingress") if _carries_nfs(rule)}
+    out = {
+        rule["GroupId"]: rule["DestinationSecurityGroupId"] for rule in _rules(system, "Egress") if _carries_nfs(rule)
+    }
+    if not mount_targets:
+        yield from (
+            f"NFS is open between {one} and {other}, and nothing is shared"
+            for one, other in [*into.items(), *out.items()]
+        )
+        return
+    environments = [environment for _, queue in gangs(system) for environment in system.environments(queue)]
+    instances = {group for environment in environments for group in groups_of(system, environment)}
+    tasks = {group for queue in _efa_queues(system) for group in _efa_groups(system, queue)}
+    for group in sorted(instances | tasks):
+        if into.get(group) != mount_targets:
+            yield f"the mount targets do not let in {group}"
+    for group in sorted(instances):
+        if out.get(group) != mount_targets:
+            yield f"nothing may go from {group} to the mount targets"
+    for vpc in system.all("AWS::EC2::VPC"):
+        if not (vpc.properties.get("EnableDnsSupport") and vpc.properties.get("EnableDnsHostnames")):
+            yield f"{vpc.path} does not resolve the file system's name"
+
+
+def _carries_nfs(rule: dict[str, Any]) -> bool:
+    return rule["IpProtocol"] == "tcp" and int(rule["FromPort"]) == int(rule["ToPort"]) == _NFS
+
+
+@rests_on(
+    Page(
         "Batch User Guide",
         "Compute resource VPC: external network access",
         "https://docs.aws.amazon.com/batch/latest/userguide/compute_environments.html",
@@ -204,5 +267,6 @@ RULES = (
     every_call_has_a_route,
     endpoints_answer_everybody_in_every_zone,
     efa_tasks_and_their_instances_may_talk,
+    gangs_reach_their_shared_folder,
     public_addresses_go_with_an_open_route,
 )
