@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sweeping.listing import Landed, recent_versions
-from tests.unit.functions.large_bucket import SINCE, VERSIONS_EACH, Bucket
+from tests.unit.functions.large_bucket import SINCE, VERSIONS_EACH, Bucket, files_of_days
 from tests.unit.protocol.crowds import TOKEN, calls_of, one_runs_and_many_wait
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def backfill(files: int) -> Row:
 
 def sweep_everything(objects: int) -> Row:
     """A sweep of a bucket in which few files landed lately."""
-    bucket = Bucket(objects, recent_every=10_000)
+    bucket = Bucket(files_of_days(objects), recent_every=10_000)
     found = [one for one in recent_versions(cast("S3Client", bucket), "ingest", SINCE) if isinstance(one, Landed)]
     calls = sum(bucket.calls.values())
     return Row(
@@ -205,7 +205,7 @@ def sweep_everything(objects: int) -> Row:
         f"{calls:,}, and {len(found)} StartExecution",
         f"{(calls + len(found)) * CALL_SECONDS:.0f} s",
         "-",
-        "Lambda: 15 min an invocation, of which a sweep may take twelve",
+        "Lambda: 15 min an invocation, of which a sweep may take twelve; the next hour goes on there",
     )
 
 

@@ -2,14 +2,15 @@
 
 Invoked by a schedule, and by people: `{"from": "20130101", "to": "20130131", "dataset": "flights", "force": false}` is a backfill.
 Whatever is repeated, of one invocation or of all of it, starts nothing twice; what time does not suffice for, the next invocation
-goes on with, which this one asks for.
+goes on with, which this one asks for. One sweep works at a time (`sweeping.lease`): an hour that finds the former one still at work
+reports late days and bad endings, and leaves the files to it. What twelve invocations do not suffice for, the next hour goes on with.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,12 @@ from spotline import settings
 from spotline.isolation import isolate
 from spotline.starting import SHARES_CONFIG, Shares, ask_to_tell
 from sweeping.attempts import History
+from sweeping.days import Place
 from sweeping.endings import bad_endings
 from sweeping.lateness import late_days
+from sweeping.lease import Lease
 from sweeping.listing import newest_versions, recent_versions, stretches
-from sweeping.requests import Progress, Sweep, read_request
+from sweeping.requests import Backfill, Progress, Sweep, read_request
 from sweeping.work import Starter, Tally, each, fill, find_missed
 
 if TYPE_CHECKING:
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
     from sweeping.listing import Landed, Passed
-    from sweeping.requests import Backfill
 
 logger = Logger()
 
@@ -59,6 +61,7 @@ class Settings:
 
     ingest_bucket: str
     results_bucket: str
+    runs_table: str
     state_machine_arn: str
     notify_function: str
     reconcile_function: str
@@ -90,13 +93,34 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             late = tell_late_days(known, tally.failed)
         with isolate("bad endings", tally.failed):
             repeat_bad_endings(known, tally.failed)
-    start_runs(request, known, tally, context)
+    if isinstance(request, Backfill):
+        start_runs(request, known, Place(after=request.progress.after), tally, context)
+        return finish(request, tally, late, context)
+    lease = Lease(boto3.client("dynamodb", config=CONFIG), known.runs_table)
+    place = lease.take(request.progress.ticket, timedelta(milliseconds=context.get_remaining_time_in_millis()))
+    if place is None:
+        logger.info("another sweep is at work, which finds the files that this one would find")
+        return finish(request, tally, late, context) | {"busy": True}
+    with lease:
+        start_runs(request, known, place, tally, context)
+        return finish(request, tally, late, context, lease)
+
+
+def finish(
+    request: Sweep | Backfill,
+    tally: Tally,
+    late: list[dict[str, str]],
+    context: LambdaContext,
+    lease: Lease | None = None,
+) -> dict[str, Any]:
+    """Log and answer what came of this invocation; ask for the next one, or raise when something failed and nothing is left to do."""
     answer = {**_named(request), **tally.to_answer(), "late": late}
     logger.info("done" if tally.stopped_after is None else "out of time", **answer)
     failed = request.progress.failed + len(tally.failed)
     if tally.stopped_after is not None:
         progress = Progress(tally.stopped_after, request.progress.turns + 1, failed)
-        go_on(boto3.client("lambda", config=CONFIG), request, progress, context.function_name)
+        functions: LambdaClient = boto3.client("lambda", config=CONFIG)
+        go_on(functions, request, progress, context.function_name, lease, Place(tally.stopped_in, tally.stopped_after))
     elif failed:
         raise Incomplete(f"{failed} failed and everything else was done. {'; '.join(tally.failed[:FEW]) or _EARLIER}")
     return answer
@@ -130,8 +154,8 @@ def repeat_bad_endings(known: Settings, failed: list[str]) -> None:
                 ask_to_tell(functions, function, event)
 
 
-def start_runs(request: Sweep | Backfill, known: Settings, tally: Tally, context: LambdaContext) -> None:
-    """Go through what the request is about, and start what it asks for, until that is done or the time is up."""
+def start_runs(request: Sweep | Backfill, known: Settings, place: Place, tally: Tally, context: LambdaContext) -> None:
+    """Go through what the request is about, from `place` on, and start what it asks for, until that is done or the time is up."""
     s3: S3Client = boto3.client("s3", config=CONFIG)
     starter = Starter(
         boto3.client("stepfunctions", config=CONFIG),
@@ -141,11 +165,11 @@ def start_runs(request: Sweep | Backfill, known: Settings, tally: Tally, context
     )
     if isinstance(request, Sweep):
         since = datetime.now(UTC) - timedelta(days=known.look_back_days)
-        found: Iterator[Landed | Passed] = recent_versions(s3, known.ingest_bucket, since, request.progress.after)
+        found: Iterator[Landed | Passed] = recent_versions(s3, known.ingest_bucket, since, place)
         act = find_missed(starter, tally)
     else:
         where = stretches(request.dataset, request.first, request.last)
-        found = newest_versions(s3, known.ingest_bucket, where, request.progress.after)
+        found = newest_versions(s3, known.ingest_bucket, where, place.after)
         history = History(starter.steps, s3, known.state_machine_arn, known.results_bucket)
         act = fill(starter, history, request, tally)
     began = time.monotonic()
@@ -158,13 +182,29 @@ def start_runs(request: Sweep | Backfill, known: Settings, tally: Tally, context
     each(found, tally, time_is_up, act)
 
 
-def go_on(client: LambdaClient, request: Sweep | Backfill, progress: Progress, function: str) -> None:
+def go_on(
+    client: LambdaClient,
+    request: Sweep | Backfill,
+    progress: Progress,
+    function: str,
+    lease: Lease | None,
+    place: Place,
+) -> None:
     """Ask for the next invocation, which begins after what this one did: each does at least one object, and their number is bounded."""
     if progress.turns >= MAX_TURNS:
+        if lease is not None:
+            lease.leave_at(place)
         raise Unfinished(
             f"{MAX_TURNS} invocations were not enough; the last one stopped after {progress.after!r}. What was started is started."
-            " Invoke a backfill again, from that key's day on; a sweep begins anew at its next hour"
+            " Invoke a backfill again, from that key's day on; a sweep goes on there at its next hour"
         )
-    client.invoke(
-        FunctionName=function, InvocationType="Event", Payload=json.dumps(request.continued(progress)).encode()
-    )
+    if lease is not None:
+        progress = replace(progress, ticket=lease.hand_over(place))
+    try:
+        client.invoke(
+            FunctionName=function, InvocationType="Event", Payload=json.dumps(request.continued(progress)).encode()
+        )
+    except Exception:
+        if lease is not None:
+            lease.leave_at(place)
+        raise

@@ -27,7 +27,12 @@ PROTOCOL = [
     "tests/unit/protocol/test_guards.py",
     "tests/unit/protocol/test_guards_of_slots.py",
 ]
-SWEEP = [f"{FUNCTIONS}/test_sweep.py", f"{FUNCTIONS}/test_sweep_decisions.py", f"{FUNCTIONS}/test_sweep_isolation.py"]
+SWEEP = [
+    f"{FUNCTIONS}/test_sweep.py",
+    f"{FUNCTIONS}/test_sweep_lease.py",
+    f"{FUNCTIONS}/test_sweep_decisions.py",
+    f"{FUNCTIONS}/test_sweep_isolation.py",
+]
 POISON = "tests/unit/test_poison.py"
 
 JUDGES: dict[str, list[str]] = {

@@ -24,6 +24,8 @@ from seen import Seen
 from spotline.failures import ErrorName, Failure
 from spotline.layout import MalformedKey, parse_data_key
 from spotline.runs import Market, Run, execution_arn, run_id
+from sweeping.days import Place
+from sweeping.lease import Lease
 from sweeping.requests import Backfill, Sweep
 
 if TYPE_CHECKING:
@@ -182,6 +184,8 @@ def test_sweep_does_what_it_is_asked_for(
     monkeypatch.setattr(sweep, "tell_late_days", lambda *_: [])
     monkeypatch.setattr(sweep, "repeat_bad_endings", lambda *_: None)
     monkeypatch.setattr(sweep, "start_runs", lambda request, *_: asked.append(request))
+    monkeypatch.setattr(Lease, "take", lambda *_: Place())
+    monkeypatch.setattr(Lease, "leave_at", lambda *_: None)
 
     answer = sweep.handler(sample(name), cast("LambdaContext", Context()))
 

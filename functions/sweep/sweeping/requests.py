@@ -26,11 +26,15 @@ class BadRequest(ValueError):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the invocations before came: the last key they are done with, how many they were, and of how many things they failed."""
+    """How far the invocations before came: the last key they are done with, how many they were, and of how many things they failed.
+
+    A sweep finds its place in the runs table, where `ticket` lets it take over from the invocation before it (`sweeping.lease`).
+    """
 
     after: str = ""
     turns: int = 0
     failed: int = 0
+    ticket: str = ""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ class Outage(Exception):
 class Tally:
     """What came of an invocation. `seen` counts the objects looked at; `refused` are keys that no run can be made of.
 
-    `stopped_after` is the key after which it stopped because its time ran out; None when it came to the end. `failed` names what could
+    `stopped_after` is the key after which it stopped because its time ran out, and `stopped_in` the group of days that a sweep was in;
+    `stopped_after` is None when it came to the end. `failed` names what could
     not be done, each with the reason.
     """
 
@@ -45,6 +46,7 @@ class Tally:
     left: dict[str, int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     stopped_after: str | None = None
+    stopped_in: str = ""
     failed: list[str] = field(default_factory=list)
 
     def leave(self, why: Left) -> None:
@@ -94,7 +96,7 @@ def each(
             return
         if isinstance(one, Passed):
             tally.seen += one.objects
-            tally.stopped_after = one.key
+            tally.stopped_after, tally.stopped_in = one.key, one.days
             continue
         failed = len(tally.failed)
         with isolate(one.source.key, tally.failed):
@@ -106,7 +108,7 @@ def each(
         if in_a_row == OUTAGE:
             raise Outage(f"{OUTAGE} objects in a row failed, the last one by: {tally.failed[-1]}")
         tally.seen += 1
-        tally.stopped_after = one.source.key
+        tally.stopped_after, tally.stopped_in = one.source.key, one.days
     tally.stopped_after = None
 
 

@@ -54,6 +54,13 @@ class Account:
         self.s3 = boto3.client("s3")
         self.steps = boto3.client("stepfunctions")
         self.functions = Invocations()
+        self.dynamodb = boto3.client("dynamodb")
+        self.dynamodb.create_table(
+            TableName="runs",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
         for bucket in ("ingest", "results"):
             self.s3.create_bucket(Bucket=bucket)
         self.s3.put_bucket_versioning(Bucket="ingest", VersioningConfiguration={"Status": "Enabled"})
@@ -63,6 +70,7 @@ class Account:
         for name, value in {
             "INGEST_BUCKET": "ingest",
             "RESULTS_BUCKET": "results",
+            "RUNS_TABLE": "runs",
             "STATE_MACHINE_ARN": self.machine,
             "NOTIFY_FUNCTION": "notify",
             "RECONCILE_FUNCTION": "reconcile",

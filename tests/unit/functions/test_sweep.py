@@ -66,8 +66,8 @@ def test_what_no_run_can_be_made_of_is_named_and_told_nobody_every_hour(account:
     fine = account.land("data/flights/20130209/zzz.csv")
     answer = account.sweep()
     assert [("is not a day" in said, "MaxObjectBytes" in said) for said in answer["refused"]] == [
-        (True, False),
         (False, True),
+        (True, False),
     ]
     assert answer["started"] == [fine]
     assert account.functions.asked == []
@@ -156,6 +156,8 @@ def test_it_cannot_go_on_for_ever(account: Account) -> None:
     with pytest.raises(sweep.Unfinished, match="from that key's day on"):
         account.sweep(event, milliseconds=0)
     assert account.functions.of("sweep") == []
+    # And the next hour goes on there, the one after it with the newest days
+    assert (account.sweep()["seen"], account.sweep()["seen"]) == (1, 2)
 
 
 def test_only_the_first_turn_looks_for_late_days(account: Account) -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from spotline.contracts import Delivery
 from sweeping.attempts import Attempt, Left, decide
+from sweeping.days import Stretch
 from sweeping.lateness import TOLD_WITHIN, due_days
-from sweeping.listing import Stretch, stretches
+from sweeping.listing import stretches
 from sweeping.requests import BadRequest, Progress, read_request
 
 DONE, RUNS = Attempt(0), Attempt(0, running=True)

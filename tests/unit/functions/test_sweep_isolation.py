@@ -96,7 +96,7 @@ def test_an_object_that_cannot_be_started_keeps_no_later_one_from_it(
 
 
 def test_what_failed_in_an_earlier_turn_is_not_forgotten(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    bad, good = (account.land(f"data/flights/2013020{day}/f.csv") for day in (1, 2))
+    good, bad = (account.land(f"data/flights/2013020{day}/f.csv") for day in (1, 2))
     break_service(
         monkeypatch, "stepfunctions", "start_execution", lambda call: call["name"] == bad, "InvalidExecutionInput"
     )

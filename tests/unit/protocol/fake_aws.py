@@ -82,9 +82,14 @@ class FakeS3:
         ]
 
     @call
-    def _list(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:
+    def _list(self, *, Bucket: str, Prefix: str, Delimiter: str = "", **more: Any) -> list[dict[str, Any]]:
         keys = sorted(key for bucket, key in self.objects if bucket == Bucket and key.startswith(Prefix))
         newest = {version["Key"]: version for version in self.versions if version["Key"].startswith(Prefix)}
+        if Delimiter:
+            rest = [key.removeprefix(Prefix) for key in {*keys, *newest}]
+            folders = sorted({name.partition(Delimiter)[0] for name in rest if Delimiter in name})
+            return [{"CommonPrefixes": [{"Prefix": f"{Prefix}{folder}{Delimiter}"} for folder in folders]}]
+        assert "StartAfter" not in more, "the world has one day, which is listed by its prefix"
         return [{"Contents": [{"Key": key} for key in keys] + [newest[key] for key in sorted(newest)]}]
 
     @call
