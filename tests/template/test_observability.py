@@ -126,7 +126,7 @@ def alarm(system: System, name: str) -> dict[str, Any]:
 
 def test_a_missing_run_rings_from_the_hour_on_that_was_given() -> None:
     expressions = [entry.get("Expression") for entry in alarm(SYSTEM, "NoRunByTheHour")["Metrics"]]
-    assert "IF(HOUR(today) >= 12 AND today < 1, 1, 0)" in expressions
+    assert "IF(today, 0, HOUR(today) >= 12)" in expressions
     assert "NoRunByTheHour" not in {it.name for it in load(DEV).all("AWS::CloudWatch::Alarm")}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from spotline.runs import MarketChoice
 from tests.twin.deployed import ROOT, Deployed, sample
 from twin import Twin, TwinOptions
 from twin.slack import SlackWebhook
@@ -64,3 +65,27 @@ def test_a_file_goes_the_whole_way(system: Deployed) -> None:
     gang = ran["spotline-trial-analysis-spot"]
     assert {entry["type"] for entry in gang["container"]["resourceRequirements"]} == {"VCPU", "MEMORY"}
     assert gang["arrayProperties"]["size"] == 2
+
+
+def test_a_run_takes_on_demand_at_once_when_its_input_says_so(system: Deployed) -> None:
+    system.agree("at-once", rounds=1)
+    # Given a file that starts no run by itself, because its event goes nowhere
+    rules, function = system.twin.client("events"), system.twin.client("lambda")
+    name = system.stack.outputs["IngestFunction"]
+    arn = function.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    [rule] = rules.list_rule_names_by_target(TargetArn=arn)["RuleNames"]
+    rules.disable_rule(Name=rule)
+    run = system.land("at-once", sample(), MarketChoice.ON_DEMAND)
+    rules.enable_rule(Name=rule)
+
+    # When its execution is started by hand
+    assert system.start(run)
+
+    # Then it succeeds with a multi-node job of two nodes without GPUs, and without a try on Spot
+    assert system.ended(run) == "SUCCEEDED"
+    ran = jobs(system, run)
+    assert "spotline-trial-analysis-spot" not in ran
+    gang = ran["spotline-trial-analysis-on-demand"]
+    assert gang["nodeProperties"]["numNodes"] == 2
+    for nodes in gang["nodeProperties"]["nodeRangeProperties"]:
+        assert {entry["type"] for entry in nodes["container"]["resourceRequirements"]} == {"VCPU", "MEMORY"}

@@ -92,8 +92,21 @@ MISTAKES = {
     "an alarm on a value that nobody measured": Mistake(
         "alarms_judge_what_was_measured",
         OBSERVABILITY,
-        '"MAX([main, postprocess])"',
-        '"MAX([main, FILL(postprocess, 0)])"',
+        "IF(main > postprocess, main, postprocess)",
+        "IF(main > FILL(postprocess, 0), main, postprocess)",
         FARGATE,
+    ),
+    "an alarm that takes a period without data for a day without runs": Mistake(
+        "alarms_judge_what_was_measured",
+        OBSERVABILITY,
+        "IF(today, 0, HOUR(today) >= ${RunExpectedByHour})",
+        "IF(HOUR(today) >= ${RunExpectedByHour} AND today < 1, 1, 0)",
+        {**PROD, "RunExpectedByHour": "12"},
+    ),
+    "an alarm over as many points as CloudWatch happens to retrieve": Mistake(
+        "alarms_give_one_answer_however_much_is_retrieved",
+        OBSERVABILITY,
+        '"e1 + e2 + e3 + e4 + e5 + t1 + t2 + t3 + t4 + t5"',
+        '"SUM([e1, e2, e3, e4, e5, t1, t2, t3, t4, t5])"',
     ),
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from spotline.objects import TEMPORARY_TAG
 from tests.template.rules.sources import Choice, Model, Page, rests_on
-from tests.template.system import System, as_list
+from tests.template.system import Resource, System, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,13 @@ _SAFE_BUCKETS = Page(
     "Security best practices for Amazon S3",
     "https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html",
 )
+
+_METRIC_MATH = Page(
+    "Amazon CloudWatch User Guide",
+    "Using math expressions with CloudWatch metrics",
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html",
+)
+_OVER_ALL_POINTS = "AVG|DATAPOINT_COUNT|MAX|MIN|REMOVE_EMPTY|RUNNING_SUM|STDDEV|SUM"
 
 
 @rests_on(
@@ -241,17 +249,40 @@ def alarms_reach_somebody(system: System) -> Iterator[str]:
 
 
 @rests_on(
+    _METRIC_MATH,
     Choice(
         "An alarm judges what was measured. What FILL makes up is always the newest value, and hides that nobody measured anything."
     ),
     Model("cloudwatch", "PutMetricAlarmInput.TreatMissingData", "Sets how this alarm is to handle missing data points"),
 )
 def alarms_judge_what_was_measured(system: System) -> Iterator[str]:
-    """How an alarm takes missing data stands in `TreatMissingData`, where whoever reads the alarm looks for it."""
+    """How an alarm takes missing data stands in `TreatMissingData`, where whoever reads the alarm looks for it.
+
+    Arithmetic counts a missing value as 0, so that a sum needs no FILL. A comparison counts it as 0, too: whoever asks whether a metric
+    is small gets yes for one that nobody measured.
+    """
+    for alarm, expression, metrics in _expressions(system):
+        if "FILL(" in expression:
+            yield f"{alarm.path} fills in what was not measured: {expression}"
+        for metric in metrics:
+            if re.search(rf"\b{metric} *(<|==)", expression):
+                yield f"{alarm.path} takes {metric} for small when it was not measured: {expression}"
+
+
+@rests_on(_METRIC_MATH)
+def alarms_give_one_answer_however_much_is_retrieved(system: System) -> Iterator[str]:
+    """CloudWatch retrieves more data points than an alarm evaluates, and recommends no function in alarms that depends on how many."""
+    for alarm, expression, _ in _expressions(system):
+        for function in re.findall(rf"\b({_OVER_ALL_POINTS})\(", expression):
+            yield f"{alarm.path} uses {function}, whose value depends on how many data points are retrieved: {expression}"
+
+
+def _expressions(system: System) -> Iterator[tuple[Resource, str, list[str]]]:
+    """Each alarm's expressions, with the ids of the metrics beside them."""
     for alarm in system.all("AWS::CloudWatch::Alarm"):
-        for metric in alarm.properties.get("Metrics", []):
-            if "FILL(" in metric.get("Expression", ""):
-                yield f"{alarm.path} fills in what was not measured: {metric['Expression']}"
+        entries = alarm.properties.get("Metrics", [])
+        metrics = [entry["Id"] for entry in entries if "MetricStat" in entry]
+        yield from ((alarm, entry["Expression"], metrics) for entry in entries if "Expression" in entry)
 
 
 RULES = (
@@ -268,4 +299,5 @@ RULES = (
     everything_is_logged_and_traced,
     alarms_reach_somebody,
     alarms_judge_what_was_measured,
+    alarms_give_one_answer_however_much_is_retrieved,
 )
