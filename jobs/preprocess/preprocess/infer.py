@@ -28,6 +28,7 @@ _MAX_CHOICES = 12
 _KEY_ROWS = 20  # with fewer rows any column may look like a key
 _NEARLY_UNIQUE = 0.999
 _USUAL_TOLERANCE = 0.01
+_MOST_REJECTED = 0.2  # a draft that rejects more of its own file has not understood it
 _MOST_RUNS = 5  # each widens at least one field, or is the last; what is left after them becomes a string at once
 
 
@@ -184,6 +185,14 @@ class _Draft:
             if not self._widen(report, last=attempt == _MOST_RUNS - 2):
                 break
         rejected, read = report["rows_rejected"], report["rows_read"]
+        if rejected > read * _MOST_REJECTED:
+            often = ", ".join(
+                f"{entry['code']} (line {entry['examples'][0]['line']})" for entry in report["rejected"][:3]
+            )
+            raise DataRefused(
+                f"{self._source.name}: the best draft would reject {rejected} of {read} rows, so it is none: {often};"
+                " look at these lines, and write dialect and fields by hand (docs/contracts.md)"
+            )
         if rejected:
             share = rejected / max(1, read)
             self._tolerance = max(_USUAL_TOLERANCE, math.ceil(share * 100) / 100)

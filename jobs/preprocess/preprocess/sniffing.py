@@ -149,7 +149,9 @@ def _best_delimiter(head: bytes, at_end: bool, quoting: Dialect) -> _Reading:
     usual = _readings(head, at_end, _USUAL_DELIMITERS, quoting)
     wide = [reading for reading in usual if reading.width > 1 and reading.share >= _POOR]
     if not any(reading.share >= _GOOD for reading in wide):
-        rare = _readings(head, at_end, _RARE_DELIMITERS, quoting)
+        rare = _readings(
+            head, at_end, _RARE_DELIMITERS.strip() if quoting.skip_initial_space else _RARE_DELIMITERS, quoting
+        )
         wide += [reading for reading in rare if reading.width > 1 and reading.share >= _GOOD]
     return max(wide, key=_Reading.get_rank) if wide else usual[0]
 
@@ -162,6 +164,8 @@ def _readings(head: bytes, at_end: bool, delimiters: str, quoting: Dialect) -> l
 def _possible_quotings(head: bytes) -> list[Dialect]:
     """Plain RFC 4180 first; other ways to quote only where the text has their marks."""
     found = [Dialect()]
+    if re.search(rb'[,;\t|] +"', head):
+        found.append(Dialect(skip_initial_space=True))
     if b'\\"' in head:
         found.append(Dialect(escape="\\", double_quote=False))
     if re.search(rb"(?:^|[,;\t|])'[^'\r\n]*'(?:[,;\t|\r\n]|$)", head, re.MULTILINE) and b'"' not in head:
@@ -225,6 +229,14 @@ class _Reader:
         body = [record.cells for record in records[start + 1 :] if _has_width(record, width)]
         first = records[start]
         dialect = self._describe_dialect(comment)
+        if self._ends_in_delimiters(first, [cells for cells in body if cells is not None], width):
+            dialect["spotline"] = {"trailingDelimiter": True}
+            self._remarks.append(
+                "each row ends in a delimiter, which is no cell of its own (dialect.spotline.trailingDelimiter)"
+            )
+            width -= 1
+            body = [cells[:-1] for cells in body if cells is not None]
+            first = replace(first, cells=(first.cells or [])[:width])
         header, names = self._read_names(first, [cells for cells in body if cells is not None], width)
         preamble = first.line - 1 - (first.line - 1 if comment and start == 0 else 0)
         skipped = list(range(1, preamble + 1))
@@ -251,6 +263,8 @@ class _Reader:
         described: dict[str, Any] = {"delimiter": self._dialect.delimiter}
         if self._dialect.quote != '"':
             described["quoteChar"] = self._dialect.quote or ""
+        if self._dialect.skip_initial_space:
+            described["skipInitialSpace"] = True
         if self._dialect.escape is not None:
             described |= {"escapeChar": self._dialect.escape, "doubleQuote": self._dialect.double_quote}
         if comment is not None:
@@ -273,14 +287,16 @@ class _Reader:
         rows = [record.cells or [] for record in records[start:] if _has_width(record, width)]
         line = records[start].line
         if all(not row[-1].strip() for row in rows):
-            raise DataRefused(
-                f"{self._name}: line {line} has {width} cells where the header has {width - 1}; each row ends in a delimiter."
-                " Take the delimiter off the rows' ends, or add one to the header's"
-            )
+            return start - 1
         self._remarks.append(
             f"line {line} has {width} cells where the header has {width - 1}: the first column has no name, and is called 'column1'"
         )
         return start - 1
+
+    def _ends_in_delimiters(self, first: Record, body: list[list[str]], width: int) -> bool:
+        """Whether the last cell of each row is empty and has no name: what follows the last delimiter is no column."""
+        named = [cell.strip() for cell in first.cells or ()]
+        return width > 1 and bool(body) and all(not row[-1].strip() for row in body) and not "".join(named[width - 1 :])
 
     def _read_names(self, first: Record, body: list[list[str]], width: int) -> tuple[str, tuple[str, ...]]:
         """Whether the first record is the header (`present`), data (`absent`), or unfit to find columns by (`replaced`)."""

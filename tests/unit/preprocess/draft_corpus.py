@@ -70,6 +70,16 @@ FILES: dict[str, Sample] = {
     "quoted-line-end": Sample(b'a,b\n1,"x\ny"\n2,z\n', 2, {"a": INTEGER, "b": STRING}),
     "backslash-escape": Sample(_lines("a,b", '1,"say \\"hi\\""', '2,"it, \\"no\\""'), 2, {"a": INTEGER, "b": STRING}),
     "single-quotes": Sample(_lines("a,b", "1,'x, y'", "2,'z, w'"), 2, {"a": INTEGER, "b": STRING}),
+    "quoted-after-space": Sample(
+        _lines("id, name, city", '1, "Ann", "Rome, IT"', "2, Bob, Oslo"),
+        2,
+        {"id": INTEGER, "name": STRING, "city": STRING},
+        ("1", "Ann", "Rome, IT"),
+    ),
+    "trailing-delimiters": Sample(_lines("a,b,c", "1,2,x,", "4,5,y,"), 2, {"a": INTEGER, "b": INTEGER, "c": STRING}),
+    "trailing-delimiters-in-header": Sample(
+        _lines("a;b;c;", "1;2;x;", "4;5;y;"), 2, {"a": INTEGER, "b": INTEGER, "c": STRING}
+    ),
     "inches": Sample(_lines("size,n", '5",1', '7",2', '9",3'), 3, {"size": STRING, "n": INTEGER}),
     # ---- identifiers that look like numbers
     "postcodes": Sample(_lines("zip,n", "02138,1", "10001,2"), 2, {"zip": STRING, "n": INTEGER}),
