@@ -251,6 +251,11 @@ def looked_at(operator: Operator, landed: Landed, printed: str) -> None:
         assert told in printed, printed
 
 
+def shows_inputs(operator: Operator, landed: Landed, printed: str) -> None:
+    assert "Preprocess\t{" in printed, printed
+    assert f'"run_id": "{landed.run}"' in printed or f'"run_id":"{landed.run}"' in printed, printed
+
+
 def listed_as_failed(operator: Operator, landed: Landed, printed: str) -> None:
     assert f"{landed.run}\tData.Rejected" in printed, printed
     assert f"{landed.run}\tFAILED" in printed, printed
@@ -328,7 +333,8 @@ def subscribed(operator: Operator, _: Any, printed: str) -> None:
 
 CASES = {
     ("Look at a run", 0): Case(recorded, looked_at),
-    ("Look at a run", 1): Case(recorded, listed_as_failed),
+    ("Look at a run", 1): Case(recorded, shows_inputs),
+    ("Look at a run", 2): Case(recorded, listed_as_failed),
     ("Redrive", 0): Case(mended, succeeds),
     ("Redrive", 1): Case(mended, succeeds),
     ("Stop a run", 0): Case(waiting, stopped),
