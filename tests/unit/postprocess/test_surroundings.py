@@ -113,7 +113,7 @@ def test_jobs_checkpoints_and_prices_make_timeline_and_cost() -> None:
     assert cost is not None
     assert [job["job_id"] for job in cost["jobs"]] == ["a", "p"]
     # A member hour of the shipped table's g6.2xlarge is $0.39 on Spot, and the last quarter of each member's was lost
-    assert cost["costs"] == {"SPOT": 0.78, "ON_DEMAND": 0.2}
+    assert cost["costs"] == {"SPOT": 0.78, "ON_DEMAND": 0.19}
     assert cost["wasted"] == pytest.approx(0.195)
 
 
