@@ -40,7 +40,9 @@ def test_connections_that_drop_in_the_middle_cost_nothing(
     starts = sorted(int(wanted.removeprefix("bytes=").partition("-")[0]) for wanted in faulty.ranges)
     resumed = [start for start in starts if start % 5000]
     assert len(resumed) == 4
-    assert all(start - 1234 in starts for start in resumed)  # each went on at the byte where it was, dropped once or again
+    assert all(
+        start - 1234 in starts for start in resumed
+    )  # each went on at the byte where it was, dropped once or again
     assert len(starts) == len(set(starts)) == -(-len(DATA) // 5000) + 4
 
 
