@@ -36,6 +36,8 @@ def make_printable(text: str, most: int = 200) -> str:
     """
     if len(text) > most:
         text = f"{text[: most // 2]}...{text[-(most // 2) :]}"
+    if text.isprintable():
+        return text
     return "".join(one if one.isprintable() else _escape(one) for one in text)
 
 
