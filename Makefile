@@ -36,7 +36,7 @@ demo: setup ## Take one real day of flights through the whole system, on this ma
 	@$(BIN)/spotline demo
 
 .PHONY: test
-test: lint ## Lint, then every test but the soak; under 10 minutes on 2 cores.
+test: lint ## Lint, then every test but the soak.
 	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" --ignore tests/validate --ignore tests/images
 
 .PHONY: test-sfn-local
