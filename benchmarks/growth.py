@@ -195,7 +195,7 @@ def backfill(files: int) -> Row:
 
 
 def sweep_everything(objects: int) -> Row:
-    """A sweep of a bucket in which few files landed lately."""
+    """A sweep of a bucket to which few files were uploaded lately."""
     bucket = Bucket(files_of_days(objects), recent_every=10_000)
     found = [one for one in recent_versions(cast("S3Client", bucket), "ingest", SINCE) if isinstance(one, Landed)]
     calls = sum(bucket.calls.values())

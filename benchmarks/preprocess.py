@@ -240,16 +240,16 @@ def _table(megabytes: int, runs: dict[str, list[Run | None]]) -> str:
         rows = f"{good[name][0].rows_clean:,} | {good[name][0].rows_rejected:,}"
         figures = f"{medians[name]:.2f} | {medians[name] / ours:.2f} | {cpu:.1f} | {peak:.0f}"
         lines.append(f"| {label} | {len(some)} | {figures} | {rows} |")
-    told = f"Ours takes {ours / medians[FLOOR]:.2f} times the floor"
+    summary = f"Ours takes {ours / medians[FLOOR]:.2f} times the floor"
     best = min((medians[name] for name in RIVALS if name in medians), default=None)
     if best is not None:
-        told += f"; the best rival takes {best / ours:.2f} times ours"
+        summary += f"; the best rival takes {best / ours:.2f} times ours"
     if "broken" in medians:
-        told += f"; 1% of broken lines make it {medians['broken'] / ours:.2f} times as long"
+        summary += f"; 1% of broken lines make it {medians['broken'] / ours:.2f} times as long"
     dirty = [medians[name] / ours for name in DIRTY if name in medians]
     if dirty:
-        told += f"; of the dirty files, the slowest takes {max(dirty):.2f} times as long as the plain one"
-    return "\n".join([*lines, "", f"{told}."])
+        summary += f"; of the dirty files, the slowest takes {max(dirty):.2f} times as long as the plain one"
+    return "\n".join([*lines, "", f"{summary}."])
 
 
 def _machine() -> str:

@@ -24,7 +24,7 @@ def files_of_days(objects: int, a_day: int = 1000, dataset: str = "flights") -> 
 
 
 class Bucket:
-    """Objects of which one in `recent_every` landed lately, with many versions each. It counts the calls of its listings."""
+    """Objects of which one in `recent_every` was uploaded lately, with many versions each. It counts the calls of its listings."""
 
     def __init__(self, keys: Sequence[str], recent_every: int) -> None:
         self.keys = sorted(keys)

@@ -30,7 +30,7 @@ def landed(bucket: Bucket, place: Place = BEGINNING) -> list[str]:
 
 
 def test_a_million_objects_are_a_thousand_calls() -> None:
-    # Given a million objects with 30 million versions, of which a hundred landed lately
+    # Given a million objects with 30 million versions, of which a hundred were uploaded lately
     bucket = Bucket(files_of_days(1_000_000), recent_every=10_000)
     assert len(landed(bucket)) == 100
     assert bucket.calls == {"objects": 1000, "folders": 2, "versions": 100}
@@ -116,7 +116,7 @@ KEYS = st.builds(
 
 @given(st.sets(KEYS, max_size=40))
 def test_whatever_lies_in_the_bucket_is_seen_once_from_wherever_a_sweep_goes_on(keys: set[str]) -> None:
-    # Given keys of any kind, misplaced ones among them, that all landed lately
+    # Given keys of any kind, misplaced ones among them, that were all uploaded lately
     ours = sorted(key for key in keys if is_ours(key))
     bucket = Bucket(sorted(keys), recent_every=1)
     whole = [one for one in swept(bucket) if isinstance(one, Landed)]
