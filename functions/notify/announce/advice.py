@@ -6,13 +6,13 @@ _LOOK_AND_REDRIVE = "Look at the log and at the state's comment in the console's
 
 _ADVICE = {
     "Spot.Interrupted": "Spot took the instances away every time. Redrive later, or start the run with market on-demand; training goes on from the last checkpoint.",
-    "Spot.NoCapacity": "Spot has no room. Redrive later, or allow more instance types; training goes on from the last checkpoint.",
+    "Spot.NoCapacity": "Spot has no room for the gang's instance type. Redrive later, or start the run with market on-demand; training goes on from the last checkpoint.",
     "OnDemand.NoCapacity": "Ask for capacity or a higher quota, then redrive; training goes on from the last checkpoint.",
     "Gang.MemberLost": "Twice a member vanished and no host was reclaimed, or a gang did not form in time. Look at its log, then redrive; training goes on from the last checkpoint.",
     "Budget.Exhausted": "The day's On-Demand gang hours are spent. Redrive tomorrow, or raise the limit and redrive.",
     "Slot.TimedOut": "More gangs waited than there are slots. Raise SpotMaxGangs or OnDemandMaxGangs, or wait until fewer runs are waiting, then redrive.",
     "Data.Rejected": "The log, and quality.json where there is one, say what was refused. Land a corrected file, which starts a run of its own; or mend contract or tolerance and redrive.",
-    "Job.OutOfMemory": "Give the job more memory (a template parameter), deploy, then redrive.",
+    "Job.OutOfMemory": "Give the job more memory: a gang by a larger GangInstanceType, the other jobs in infrastructure/jobs.yaml. Deploy, then redrive.",
     "Job.ImageUnavailable": "Push the image, or mend its address in the parameters and deploy, then redrive.",
     "Job.TimedOut": "See in the log what took so long. If the data simply grew, raise the job's timeout, deploy, then redrive.",
     "Job.NotPlaced": "No instance was there that the job fits on. Batch also says so while instances start from zero: redrive once. If it comes again, the job asks for more than any instance type of its queue has.",
