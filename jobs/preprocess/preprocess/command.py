@@ -31,7 +31,7 @@ log = logging.getLogger("preprocess")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the program and return its exit code; whatever a person can mend ends in one line."""
+    """Run the program and return its exit code; whatever a person can fix ends in one line."""
     try:
         if arguments[:1] == ["infer"]:
             return _infer(_infer_parser().parse_args(arguments[1:]))

@@ -65,13 +65,15 @@ def guess_type(cells: list[str]) -> Guess:
         found.missing = words
         if words:
             many = sum(counts[word] for word in words)
-            found.remarks.append(f"{many} cells are {', '.join(map(repr, words))} and mean no value (missingValues)")
+            found.remarks.append(
+                f"cells that are {' or '.join(map(repr, words))} and mean no value (missingValues): {many}"
+            )
         return found
     text = found or Guess({"type": "string"})
     if words and len(counts) > len(words):
         many = sum(counts[word] for word in words)
         text.remarks.append(
-            f"{many} cells are {', '.join(map(repr, words))} and stay text; if they mean no value, add them to missingValues"
+            f"cells that are {' or '.join(map(repr, words))} and stay text: {many}; if they mean no value, add them to missingValues"
         )
     return text
 
@@ -106,7 +108,9 @@ def _narrow_type(counts: Counter[str]) -> Guess | None:
         return _settle(readers, counts)
     if nearly:
         exceptions, candidate, example = min(nearly, key=lambda each: each[0])
-        remark = f"{exceptions} of {total} cells are no {candidate.type}, such as {example!r}, and would be rejected"
+        remark = (
+            f"cells that are no {candidate.type} and would be rejected: {exceptions} of {total}, such as {example!r}"
+        )
         return Guess(
             dict(candidate.properties), exceptions=exceptions, remarks=[remark, *_find_losses(candidate, counts)]
         )

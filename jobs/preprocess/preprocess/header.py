@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # The header must end within this many bytes: a longer first line is no header.
 HEAD_BYTES = 1 << 20
 
-_WAY_OUT = "send the right file, or mend the contract"
+_WAY_OUT = "send the right file, or fix the contract"
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,8 @@ def _cells(name: str, record: bytes, line: int, grammar: Grammar) -> list[str]:
 def _refuse_strange(name: str, record: bytes, line: int) -> None:
     if b"\0" in record:
         raise DataRefused(
-            f"{name}: line {line} holds NUL bytes: this is no CSV file, or UTF-16 without byte-order mark; save it as UTF-8"
+            f"{name}: line {line} holds NUL bytes: this is no CSV file, or UTF-16 without byte-order mark; name its encoding in"
+            " dialect.spotline.encoding, or save it as UTF-8"
         )
     try:
         record.decode()

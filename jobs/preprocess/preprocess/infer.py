@@ -109,7 +109,7 @@ class _Draft:
             remarks = column.guess.remarks + column.remarks
             if column.padded and column.guess.properties["type"] == "string":
                 remarks.append(
-                    f"{column.padded} cells have white space around them, which spotline.trim takes off; set it to false to keep it"
+                    f"cells with white space around them: {column.padded}; spotline.trim takes it off, set it to false to keep it"
                 )
             found += [f"{column.name} (line {line} of the draft): {remark}" for remark in remarks]
         return found
@@ -197,13 +197,13 @@ class _Draft:
             share = rejected / max(1, read)
             self._tolerance = max(_USUAL_TOLERANCE, math.ceil(share * 100) / 100)
             self._remarks.append(
-                f"{rejected} of {read} rows do not follow this draft and would be rejected; spotline.tolerance lets"
+                f"rows that do not follow this draft and would be rejected: {rejected} of {read}; spotline.tolerance lets"
                 f" {self._tolerance:.0%} pass"
             )
         for entry in report["rejected"]:
             if entry["field"] is None:
                 lines = ", ".join(str(example["line"]) for example in entry["examples"])
-                self._remarks.append(f"{entry['rows']} rows are rejected for {entry['code']}, such as line {lines}")
+                self._remarks.append(f"rows rejected for {entry['code']}: {entry['rows']}, such as line {lines}")
 
     def _run(self) -> dict[str, Any]:
         """The quality report of the whole file under this draft."""
@@ -238,7 +238,7 @@ class _Draft:
                     else Guess({"type": "string"})
                 )
                 wider.remarks.append(
-                    f"{entry['rows']} cells beyond the first {SAMPLE_ROWS} rows are no {column.guess.properties['type']}, such as"
+                    f"cells beyond the first {SAMPLE_ROWS} rows that are no {column.guess.properties['type']}: {entry['rows']}, such as"
                     f" {examples[0]!r}"
                 )
                 column.guess = wider

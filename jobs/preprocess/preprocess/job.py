@@ -111,7 +111,7 @@ class Job:
         Raises
         ------
         DataRefused
-            When the file is not what the contract says, or worse than it bears. The quality report says so too.
+            When the file is not what the contract says, or worse than it tolerates. The quality report says so too.
         """
         try:
             with Keys(self._rules, self._expected_bytes()) as keys:

@@ -81,7 +81,7 @@ def verdict(tally: Tally, tolerance: Tolerance, *, complete: bool = True) -> str
             else f"; reading ended after line {tally.lines} (byte {tally.size}), because no rest could change that"
         )
         return (
-            f"{tally.rows_rejected} of {tally.rows_read} rows are rejected ({share:.2%}), the contract bears"
+            f"{tally.rows_rejected} of {tally.rows_read} rows are rejected ({share:.2%}), the contract tolerates"
             f" {tolerance.max_rejected_share:.2%}{ended}; most often: {often}{_explain_widths(tally)}; correct the file, or raise tolerance.maxRejectedShare"
         )
     if tally.rows_clean < tolerance.min_rows:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from preprocess.decoding import Text
+from preprocess.encodings import find_encoding
 from preprocess.grammar import Grammar
 from preprocess.header import HEAD_BYTES
 from preprocess.refusals import DataRefused
@@ -77,13 +78,17 @@ def find_table(source: Source) -> Table:
     DataRefused
         When the file is no CSV, or holds no row to draw conclusions from; the message names the line and the way out.
     """
-    text = Text(source)
+    encoding = find_encoding(source)
+    text = Text(source, encoding.name)
     head = text.read(HEAD_BYTES)
+    marked = text.start > 0
     text.close()
     at_end = len(head) < HEAD_BYTES
     _refuse_other_formats(source.name, head)
     dialect, records = _best_reading(head, at_end)
-    return _Reader(source.name, dialect, records).read()
+    if not marked:
+        dialect = replace(dialect, encoding=encoding.name)
+    return _Reader(source.name, dialect, records, [encoding.remark] if encoding.remark else []).read()
 
 
 def _refuse_other_formats(name: str, head: bytes) -> None:
@@ -92,7 +97,7 @@ def _refuse_other_formats(name: str, head: bytes) -> None:
     if b"\0" in head:
         line = head[: head.index(b"\0")].count(b"\n") + 1
         raise DataRefused(
-            f"{name}: line {line} holds NUL bytes: this is no CSV file, or UTF-16 without byte-order mark; save it as UTF-8"
+            f"{name}: line {line} holds NUL bytes: this is no CSV file; export the table as CSV, encoded as UTF-8"
         )
     if _MARKUP.match(head):
         raise DataRefused(
@@ -171,7 +176,7 @@ def _possible_quotings(head: bytes) -> list[Dialect]:
     if re.search(rb"(?:^|[,;\t|])'[^'\r\n]*'(?:[,;\t|\r\n]|$)", head, re.MULTILINE) and b'"' not in head:
         found.append(Dialect(quote="'"))
     if b'"' in head:
-        found.append(Dialect(quote=None))
+        found += [Dialect(quote=None), Dialect(lenient_quote=True)]
     return found
 
 
@@ -209,11 +214,11 @@ def _weigh(dialect: Dialect, records: list[Record]) -> _Reading:
 class _Reader:
     """From the records of the best dialect to the table."""
 
-    def __init__(self, name: str, dialect: Dialect, records: list[Record]) -> None:
+    def __init__(self, name: str, dialect: Dialect, records: list[Record], remarks: list[str]) -> None:
         self._name = name
         self._dialect = dialect
         self._records = records
-        self._remarks: list[str] = []
+        self._remarks = remarks
 
     def read(self) -> Table:
         """See `find_table`."""
@@ -230,7 +235,7 @@ class _Reader:
         first = records[start]
         dialect = self._describe_dialect(comment)
         if self._ends_in_delimiters(first, [cells for cells in body if cells is not None], width):
-            dialect["spotline"] = {"trailingDelimiter": True}
+            dialect["spotline"] = {**dialect.get("spotline", {}), "trailingDelimiter": True}
             self._remarks.append(
                 "each row ends in a delimiter, which is no cell of its own (dialect.spotline.trailingDelimiter)"
             )
@@ -269,7 +274,23 @@ class _Reader:
             described |= {"escapeChar": self._dialect.escape, "doubleQuote": self._dialect.double_quote}
         if comment is not None:
             described["commentChar"] = comment
+        own: dict[str, Any] = {}
+        if self._dialect.lenient_quote:
+            own["lenientQuote"] = True
+            self._remarks.append(self._describe_lenient_quotes())
+        if self._dialect.encoding != "utf-8":
+            own["encoding"] = self._dialect.encoding
+        if own:
+            described["spotline"] = own
         return described
+
+    def _describe_lenient_quotes(self) -> str:
+        strict = Grammar(replace(self._dialect, lenient_quote=False))
+        record = next(each for each in self._records if _breaks(strict, each))
+        return (
+            f"line {record.line} has a quote inside a cell that does not begin with one: it is read as an ordinary character"
+            " (dialect.spotline.lenientQuote)"
+        )
 
     def _find_comment_mark(self) -> str | None:
         """`#`, where lines begin with it that are no rows of the table."""
@@ -321,6 +342,11 @@ class _Reader:
             )
             return "replaced", tuple(_distinct(cells))
         return "present", tuple(cells)
+
+
+def _breaks(grammar: Grammar, record: Record) -> bool:
+    found = grammar.next_record(record.raw, 0, at_end=True)
+    return found is None or found.code is not None
 
 
 def _has_width(record: Record, width: int) -> bool:

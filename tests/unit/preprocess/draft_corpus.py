@@ -48,6 +48,24 @@ FILES: dict[str, Sample] = {
     "no-last-line-end": Sample(b"a,b\n1,x\n2,y", 2, {"a": INTEGER, "b": STRING}),
     "byte-order-mark": Sample(b"\xef\xbb\xbfa,b\n1,x\n2,y\n", 2, {"a": INTEGER, "b": STRING}),
     "utf-16": Sample("a,b\n1,ä\n2,ö\n".encode("utf-16"), 2, {"a": INTEGER, "b": STRING}),
+    "utf-16-le-without-mark": Sample(
+        "a,b\n1,ä\n2,Москва\n".encode("utf-16-le"), 2, {"a": INTEGER, "b": STRING}, ("1", "ä")
+    ),
+    "utf-16-be-without-mark": Sample(
+        "a,b\r\n1,ä\r\n2,ö\r\n".encode("utf-16-be"), 2, {"a": INTEGER, "b": STRING}, ("1", "ä")
+    ),
+    "windows-1252": Sample(
+        "name,price\nMüller,3\nCafé “Zoë”,4\n€uro,5\n".encode("windows-1252"),
+        3,
+        {"name": STRING, "price": INTEGER},
+        ("Müller", "3"),
+    ),
+    "latin-1-late": Sample(
+        _lines("id,name", *(f"{number},Ann" for number in range(60_000, 260_000))) + "7,Ås\n".encode("latin-1"),
+        200_001,
+        {"id": INTEGER, "name": STRING},
+        ("60000", "Ann"),
+    ),
     "one-column": Sample(_lines("n", "1", "2", "3"), 3, {"n": INTEGER}),
     "one-text-column": Sample(_lines("name", "Ann", "Bob"), 2, {"name": STRING}),
     "one-column-with-commas": Sample(_lines("text", '"a, b"', '"c, d, e"'), 2, {"text": STRING}),
@@ -70,6 +88,12 @@ FILES: dict[str, Sample] = {
     "quoted-line-end": Sample(b'a,b\n1,"x\ny"\n2,z\n', 2, {"a": INTEGER, "b": STRING}),
     "backslash-escape": Sample(_lines("a,b", '1,"say \\"hi\\""', '2,"it, \\"no\\""'), 2, {"a": INTEGER, "b": STRING}),
     "single-quotes": Sample(_lines("a,b", "1,'x, y'", "2,'z, w'"), 2, {"a": INTEGER, "b": STRING}),
+    "inch-marks": Sample(
+        _lines("id,pipe,note", '1,5" pipe,"long, thin"', '2,7" pipe,"short"', "3,none,plain"),
+        3,
+        {"id": INTEGER, "pipe": STRING, "note": STRING},
+        ("1", '5" pipe', "long, thin"),
+    ),
     "quoted-after-space": Sample(
         _lines("id, name, city", '1, "Ann", "Rome, IT"', "2, Bob, Oslo"),
         2,

@@ -51,6 +51,10 @@ def _as_text(cell: Any) -> str:
 @pytest.mark.parametrize(
     ("name", "remark"),
     [
+        ("windows-1252", "line 2 has 'Müller'"),
+        ("latin-1-late", "line 200002 has 'Ås'"),
+        ("utf-16-le-without-mark", "UTF-16-LE without a byte-order mark"),
+        ("inch-marks", "line 2 has a quote inside a cell that does not begin with one"),
         ("thousands-comma", "each ',' stands before three digits"),
         ("postcodes", "begin with a zero"),
         ("phones", "begin with a plus sign"),

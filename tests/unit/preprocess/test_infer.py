@@ -56,7 +56,9 @@ def test_a_few_strange_cells_do_not_hide_the_type_and_are_named(tmp_path: Path) 
     contract, remarks = drafted(tmp_path / "x.csv", "n\n" + "1\n" * 99 + "many\n")
 
     assert contract.field("n").type == "integer"
-    assert "n (line 5 of the draft): 1 of 100 cells are no integer, such as 'many', and would be rejected" in remarks
+    assert (
+        "n (line 5 of the draft): cells that are no integer and would be rejected: 1 of 100, such as 'many'" in remarks
+    )
     assert contract.tolerance.max_rejected_share == 0.01
 
 
@@ -67,7 +69,7 @@ def test_a_draft_lets_its_own_file_pass(tmp_path: Path) -> None:
 
     assert run(tmp_path, text.encode(), contract).manifest.rows_rejected == 4
     assert contract.tolerance.max_rejected_share == 0.04
-    assert any("4 of 100 rows do not follow this draft" in remark for remark in remarks)
+    assert any("do not follow this draft and would be rejected: 4 of 100" in remark for remark in remarks)
 
 
 def test_what_stands_beyond_the_sample_widens_the_draft(tmp_path: Path) -> None:
@@ -87,7 +89,7 @@ def test_what_stands_beyond_the_sample_widens_the_draft(tmp_path: Path) -> None:
 def test_rows_that_no_type_can_help_are_named_with_their_lines(tmp_path: Path) -> None:
     _, remarks = drafted(tmp_path / "x.csv", "a,b\n" + "1,2\n" * 98 + "Total\n")
 
-    assert "1 rows are rejected for fieldCount, such as line 100" in remarks
+    assert "rows rejected for fieldCount: 1, such as line 100" in remarks
 
 
 def test_columns_that_name_rows_are_offered_as_keys(tmp_path: Path) -> None:

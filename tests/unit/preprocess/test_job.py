@@ -120,7 +120,10 @@ def test_a_block_with_more_rows_than_a_shard_may_hold_becomes_several(
 @pytest.mark.parametrize(
     ("tolerance", "message"),
     [
-        ({"maxRejectedShare": 0.005, "minRows": 1}, "30 of 3030 rows are rejected (0.99%), the contract bears 0.50%"),
+        (
+            {"maxRejectedShare": 0.005, "minRows": 1},
+            "30 of 3030 rows are rejected (0.99%), the contract tolerates 0.50%",
+        ),
         ({"maxRejectedShare": 1, "minRows": 3001}, "3000 rows are clean, the contract wants 3001"),
     ],
 )
