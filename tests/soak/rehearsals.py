@@ -79,9 +79,14 @@ def a_misplaced_file(company: Company) -> Callable[[], Facts]:
 
 
 def nonsense(company: Company) -> Callable[[], Facts]:
-    """Functions are sent events that they fail on, and what they fail on is kept."""
+    """Functions are sent events that they fail on, and what they fail on is kept.
+
+    Only a damaged record makes `reconcile` fail; it is no open gang's, so that only the event that names its run reads it.
+    """
     number = company.new_dataset()
-    poison = {"source": "aws.states", "kind": "nonsense", "number": number}
+    damaged = {"pk": {"S": f"RUN#{number}"}, "sk": {"S": "GANG#0001"}, "market": {"S": "BLACK"}}
+    company.twin.client("dynamodb").put_item(TableName=company.stack.outputs["RunsTable"], Item=damaged)
+    poison = {"source": "aws.states", "kind": "nonsense", "number": number, "detail": {"name": number}}
     invoked = [function for function in FUNCTIONS if function != "LaunchGang"]
     for function in invoked:
         company.invoke(function, {**poison, "function": function})
@@ -252,13 +257,23 @@ def an_overtaken_gang(company: Company) -> Callable[[], Facts]:
     return lambda: {"execution": company.execution(run)["status"], "fenced off": len(answer.get("fenced_off", []))}
 
 
+def is_over(company: Company, run: Run) -> bool:
+    """Whether the run's execution has begun and ended."""
+    return company.has_run(run) and company.status(run) != "RUNNING"
+
+
 def a_run_with_a_gang(company: Company) -> Run:
     """A run that has come as far as its gang's job."""
     dataset = company.new_dataset()
     company.agree(dataset, rounds=ROUNDS)
     run = company.land(dataset, sample())
     # Until then the launcher itself would end the job of an execution that is stopped.
-    company.until(lambda: company.has_launched(run), "launch_gang to have launched the gang", 90)
+    company.until(
+        lambda: company.has_launched(run) or is_over(company, run),
+        "launch_gang to have launched the gang",
+        90,
+    )
+    assert company.has_launched(run), f"the run ended before its gang was launched: {company.execution(run)['status']}"
     return run
 
 

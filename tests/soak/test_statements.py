@@ -186,16 +186,26 @@ def broken_without(whole: Whole, statement: Statement) -> tuple[str, str] | None
     """The first rehearsal that ends otherwise without the statement, and the first fact that differs."""
     for played in whole.uses(statement):
         with taken_out(whole.company.twin, statement), denials() as denied:
-            look = played.rehearsal.begin(whole.company)
-            facts = settled(look, wanted=played.facts, limit=max(15.0, 3 * played.seconds))
+            facts = play_without(whole.company, played)
         after_it(whole.company)
         if facts != played.facts and any(statement.role_name in text for text in denied):
             return played.rehearsal.name, difference(played.facts, facts)
     return None
 
 
+def play_without(company: Company, played: Played) -> Facts:
+    """The facts of a rehearsal that lacks something; it may not even come as far as it must to begin."""
+    try:
+        look = played.rehearsal.begin(company)
+    except AssertionError as error:
+        return {"begun": str(error).split("\n", 1)[0]}
+    return settled(look, wanted=played.facts, limit=max(15.0, 3 * played.seconds))
+
+
 def difference(expected: Facts, found: Facts) -> str:
     """The first fact that differs, in words."""
+    if "begun" in found:
+        return f"begun: {found['begun']}"[:120].replace("|", "/")
     for name, value in expected.items():
         now = found.get(name)
         if isinstance(value, dict) and value != now:
