@@ -73,7 +73,7 @@ def _as_text(cell: Any) -> str:
         ("blank-header-name", "columns without a name"),
         ("doubled-header-name", "with the name of another"),
         ("row-names-of-r", "the first column has no name"),
-        ("one-strange-cell", "1 of 100 cells are no integer"),
+        ("one-strange-cell", "cells that are no integer and would be rejected: 1 of 100"),
     ],
 )
 def test_what_the_file_leaves_open_is_said(name: str, remark: str, tmp_path: Path) -> None:

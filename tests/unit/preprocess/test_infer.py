@@ -83,7 +83,7 @@ def test_what_stands_beyond_the_sample_widens_the_draft(tmp_path: Path) -> None:
     assert contract.field("colour").constraints.enum is None
     assert not contract.field("name").constraints.required
     assert run(tmp_path, text.encode(), contract).rejected == []
-    assert any("beyond the first 10000 rows are no integer, such as '0.5'" in remark for remark in remarks)
+    assert any("beyond the first 10000 rows that are no integer: 2, such as '0.5'" in remark for remark in remarks)
 
 
 def test_rows_that_no_type_can_help_are_named_with_their_lines(tmp_path: Path) -> None:
@@ -189,7 +189,10 @@ def test_the_command_drafts_to_standard_output_and_remarks_beside_it(
     contract = Contract.from_json(written.out.encode())
     assert contract.names == ("n", "m")
     assert contract.analysis is not None
-    assert "preprocess infer: n (line 5 of the draft): 1 of 100 cells are no integer, such as 'many'" in written.err
+    assert (
+        "preprocess infer: n (line 5 of the draft): cells that are no integer and would be rejected: 1 of 100, such as 'many'"
+        in written.err
+    )
 
     assert main(["infer", str(tmp_path / "nowhere.csv")]) == 78
     assert "nowhere.csv: No such file or directory" in capfd.readouterr().err
