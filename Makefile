@@ -17,12 +17,12 @@ help: ## List the targets.
 .PHONY: setup
 setup: $(INSTALLED) $(CELLS) ## Install uv and the project into .venv, and compile its C; `.venv/bin/spotline` is there then.
 
-$(INSTALLED): pyproject.toml requirements/dev.txt requirements/uv.txt
+$(INSTALLED): pyproject.toml twin/pyproject.toml requirements/dev.txt requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Spotline needs Python 3.11 or newer and found {sys.version.split()[0]}: say `make PYTHON=/path/to/python3.11 setup`")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes requirements/dev.txt
-	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable ./twin --editable .
 	@touch $@
 
 # Another environment is no reason to compile again.
@@ -91,9 +91,9 @@ soak: setup ## The full counts; writes commit, seeds, durations and outcomes int
 .PHONY: lock
 lock: setup ## Pin every dependency by hash again (requirements/*.txt), naming no registry.
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
-		--group dev --group aws-cli pyproject.toml --output-file requirements/dev.txt
+		--group dev --group aws-cli pyproject.toml twin/pyproject.toml --output-file requirements/dev.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
-		--group dev --group aws-cli --group benchmarks pyproject.toml --output-file requirements/benchmarks.txt
+		--group dev --group aws-cli --group benchmarks pyproject.toml twin/pyproject.toml --output-file requirements/benchmarks.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
 		--constraint requirements/dev.txt requirements/mutants.in --output-file requirements/mutants.txt
 	for input in requirements/uv.in requirements/validate.in requirements/compiler.in; do \

@@ -19,11 +19,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SPOTLINE = Path(sys.executable).with_name("spotline")
 DEPLOY = """
 import time
-from pathlib import Path
-from twin import Twin, TwinOptions
-with Twin(TwinOptions(time_scale=60)) as twin:
+from cli.deployment import make_twin
+from cli.project import TEMPLATE
+from twin import TwinOptions
+with make_twin(TwinOptions(time_scale=60)) as twin:
     began = time.monotonic()
-    twin.deploy(Path("template.yaml"), stack_name="spotline")
+    twin.deploy(TEMPLATE, stack_name="spotline")
     print(time.monotonic() - began)
 """
 

@@ -41,11 +41,12 @@ _LOOK_SECONDS = 0.05
 _PATIENCE_SECONDS = 1800.0
 _DEPLOY = """
 import time
-from pathlib import Path
-from twin import Twin, TwinOptions
-with Twin(TwinOptions(jobs="noop")) as twin:
+from cli.deployment import make_twin
+from cli.project import TEMPLATE
+from twin import TwinOptions
+with make_twin(TwinOptions(jobs="noop")) as twin:
     began = time.monotonic()
-    twin.deploy(Path("template.yaml"), stack_name="spotline")
+    twin.deploy(TEMPLATE, stack_name="spotline")
     print(time.monotonic() - began)
 """
 

@@ -82,7 +82,9 @@ def lay_out(judges: dict[str, list[str]]) -> None:
                 dirs_exist_ok=True,
                 ignore=shutil.ignore_patterns("__pycache__", "Makefile", "*.txt", "*.in"),
             )
-    for folder in ("tests", "twin", "statemachine", "events", "contracts", "infrastructure", "samples"):
+    for folder in ("twin/src/twin", "twin/tests/clouds"):
+        shutil.copytree(ROOT / folder, STAGE / Path(folder).name, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("tests", "statemachine", "events", "contracts", "infrastructure", "samples"):
         shutil.copytree(ROOT / folder, STAGE / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "template.yaml", STAGE)
     mutated = ["spotline", "sweeping", *sorted(path.name for path in STAGE.glob("*.py"))]

@@ -7,16 +7,16 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from cli.reclaims import ReclaimAtFirstCheckpoint
+from cli.slack import message_text
 from tests.twin.deployed import DAY, Deployed
 from twin import schedules
-from twin.rehearsal import ReclaimAtFirstCheckpoint
-from twin.slack import message_text
 
 if TYPE_CHECKING:
+    from cli.slack import SlackWebhook
     from spotline.runs import Run
     from twin import Twin
     from twin.deployment import Stack
-    from twin.slack import SlackWebhook
 
 Facts = dict[str, Any]
 _NAMED_AFTER_WHAT_DIFFERS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16}(?=\.ubj)")

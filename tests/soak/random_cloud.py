@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from moto.s3.models import S3Backend
 
+from cli.deployment import make_twin
+from cli.slack import SlackWebhook
 from tests.soak.random_plans import STAGES, Blow, Kind
 from tests.twin.deployed import OVER, ROOT, Deployed
 from twin import Twin, TwinOptions, compute, events, faults
 from twin.faults import Fault, Trouble
 from twin.patches import replace
-from twin.slack import SlackWebhook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -248,7 +249,7 @@ def random_cloud(seed: int) -> Iterator[RandomCloud]:
     with contextlib.ExitStack() as inside:
         slack = inside.enter_context(SlackWebhook())
         options = TwinOptions(time_scale=TIME_SCALE, faults=DRIZZLE, seed=seed, **EVENT_FAULTS)  # type: ignore[arg-type]
-        twin = inside.enter_context(Twin(options))
+        twin = inside.enter_context(make_twin(options))
         stack = twin.deploy(ROOT / "template.yaml", stack_name="spotline", parameters=PARAMETERS)
         secret = stack.outputs["SlackWebhookSecret"]
         twin.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=slack.url)

@@ -59,7 +59,7 @@ def held(twin: NoopTwin) -> Held:
         Path(word)
         for child in children
         for word in child.cmdline()
-        if Path(word).name.startswith("spotline-twin-") and Path(word).is_dir()
+        if Path(word).name.startswith("twin-") and Path(word).is_dir()
     )
     return Held(
         processes=len(children),

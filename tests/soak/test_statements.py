@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.deployment import make_twin
+from cli.slack import SlackWebhook
 from tests.soak.company import Company, Facts
 from tests.soak.document import table, write_section
 from tests.soak.rehearsals import REHEARSALS, Rehearsal, settled, under_way
 from tests.soak.statements import Statement, managed_policies_of, statements_of, taken_out
 from tests.template.emitted import emitted
-from twin import Twin, TwinOptions, compute, iam
+from twin import TwinOptions, compute, iam
 from twin.iam import gate
-from twin.slack import SlackWebhook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ def play(company: Company, rehearsal: Rehearsal) -> Played:
 @pytest.fixture(scope="module")
 def company() -> Iterator[Company]:
     """The template, deployed under enforced IAM, every role within a boundary and under a path, with nobody's permission missing."""
-    with SlackWebhook() as slack, Twin(TwinOptions(time_scale=TIME_SCALE)) as twin:
+    with SlackWebhook() as slack, make_twin(TwinOptions(time_scale=TIME_SCALE)) as twin:
         everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
         boundary = twin.client("iam").create_policy(PolicyName="boundary", PolicyDocument=json.dumps(everything))
         parameters = {

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clouds.steps import steps_cloud
 from spotline.failures import Failure, classify, job_from_cause
 from tests.statemachine import pipeline
 from tests.statemachine.cases import CASES, TYPED_BY_CAUSE
-from tests.twin.steps_cloud import steps_cloud
 from twin import executions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from clouds.steps import StepsCloud
     from tests.statemachine.pipeline import Course
-    from tests.twin.steps_cloud import StepsCloud
 
 TIME_SCALE = 50.0  # a retry's second becomes 20 ms, and the shortest Task still has six seconds
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMED = [(rule, source) for rule, sources in SOURCES.items() for source in sources]
+FOLLOWED = ("tests.template.", "clouds.", "twin.deployment.")
+"""Modules whose imports count as a rule's own begin so."""
 PAGE = re.compile(r"https://(docs\.aws\.amazon\.com|aws\.amazon\.com|states-language\.net|github\.com/aws[\w-]*)/\S+")
 REPORT = re.compile(r"https://(github\.com/[\w.-]+/[\w.-]+/(issues|pull|discussions)/\d+|repost\.aws/\S+)")
 
@@ -43,14 +45,13 @@ def list_imports(module: str) -> frozenset[str]:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "files" and node.args:
             names.append(str(ast.literal_eval(node.args[0])))  # importlib.resources: data that a package ships
-    beside = {
-        name for name in names if name.startswith(("tests.template.", "twin.deployment.")) and find_file(name).exists()
-    }
+    beside = {name for name in names if name.startswith(FOLLOWED) and find_file(name).exists()}
     return frozenset(name.split(".", 1)[0] for name in names).union(*map(list_imports, beside - {module}))
 
 
 def find_file(module: str) -> Path:
-    return (ROOT / module.replace(".", "/")).with_suffix(".py")
+    base = {"twin": "twin/src", "clouds": "twin/tests"}.get(module.split(".", 1)[0], ".")
+    return (ROOT / base / module.replace(".", "/")).with_suffix(".py")
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -32,7 +32,7 @@ class Fault:
 FAULTS = {
     "1 nobody may tag a job on submission": Fault(
         ("tags allowed on the job only", "a submission without the job"),
-        ("tests/twin/test_iam_enforced.py::test_a_tagged_job_needs_both_actions_on_job_queue_and_definition",),
+        ("twin/tests/test_iam_enforced.py::test_a_tagged_job_needs_both_actions_on_job_queue_and_definition",),
     ),
     "2 security groups beside network interfaces": Fault(
         ("security groups beside interfaces", "the default group without a rule")

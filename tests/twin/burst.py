@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.deployment import make_twin
 from twin import Twin, TwinOptions, events, faults, functions
 from twin.faults import Fault, Trouble
 
@@ -54,7 +55,7 @@ def land_at_once(count: int, *, seed: int, patience_seconds: float) -> Burst:
         faults=(Fault("states:*", THROTTLED_SHARE),),
         seed=seed,
     )
-    with Twin(options) as twin:
+    with make_twin(options) as twin:
         stack = twin.deploy(ROOT / "template.yaml", stack_name="spotline")
         s3, bucket = twin.client("s3"), stack.outputs["IngestBucket"]
 

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.slack import SlackWebhook, message_text
 from spotline.layout import contract_key, parse_data_key
 from spotline.runs import MarketChoice, Run, Source, execution_arn, run_id
 from spotline.starting import start_run
 from tests.statemachine import pipeline
-from twin.slack import SlackWebhook, message_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

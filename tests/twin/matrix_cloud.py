@@ -15,11 +15,13 @@ from unittest import mock
 import psutil
 from moto.s3.models import S3Backend
 
+from cli.deployment import make_twin
+from cli.project import LAYER
+from cli.slack import SlackWebhook
 from tests.twin.deployed import ROOT, Deployed
-from twin import Twin, TwinOptions, compute
+from twin import FolderImages, Twin, TwinOptions, compute
 from twin.compute import validation
 from twin.patches import batch, replace
-from twin.slack import SlackWebhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -155,13 +157,13 @@ def matrix_cloud(folder: Path) -> Iterator[MatrixCloud]:
     orders = folder / "orders"
     orders.mkdir()
     with contextlib.ExitStack() as inside:
-        images = functools.partial(compute.install, root=_images(folder, orders))
-        inside.enter_context(mock.patch.object(compute, "install", images))
         # AWS takes no timeout below a minute and no queue's patience below ten, which a test need not wait out.
         inside.enter_context(mock.patch.object(validation, "MINIMUM_TIMEOUT_SECONDS", 1))
         inside.enter_context(mock.patch.object(batch, "_TIME_LIMIT_SECONDS", range(PATIENCE, 86_401)))
         slack = inside.enter_context(SlackWebhook())
-        twin = inside.enter_context(Twin(TwinOptions(time_scale=TIME_SCALE)))
+        twin = inside.enter_context(
+            make_twin(TwinOptions(time_scale=TIME_SCALE), resolve_image=_images(folder, orders))
+        )
         waits = {"SpotMaxWaitSeconds": SHORTEST_WAIT, "OnDemandMaxWaitSeconds": SHORTEST_WAIT}
         stack = twin.deploy(ROOT / "template.yaml", stack_name="spotline", parameters={"GangMembers": "2", **waits})
         secret = stack.outputs["SlackWebhookSecret"]
@@ -173,16 +175,15 @@ def matrix_cloud(folder: Path) -> Iterator[MatrixCloud]:
         yield cloud
 
 
-def _images(folder: Path, orders: Path) -> Path:
-    """A project whose images run `matrix_stand_in.py`, which runs the real programs."""
+def _images(folder: Path, orders: Path) -> FolderImages:
+    """Images that run `matrix_stand_in.py`, which runs the real programs."""
     for stage in DEFINITIONS:
         image = folder / "jobs" / stage
         image.mkdir(parents=True)
         entry_point = ["python", str(Path(__file__).with_name("matrix_stand_in.py")), str(orders), stage]
         (image / "Dockerfile").write_text(f"FROM scratch\nENTRYPOINT {json.dumps(entry_point)}\n")
         (image / stage).symlink_to(ROOT / "jobs" / stage / stage)
-    (folder / "layers").symlink_to(ROOT / "layers")
-    return folder
+    return FolderImages(folder / "jobs", python_path=(LAYER,))
 
 
 def _start_nothing_by_itself(twin: Twin) -> None:

@@ -8,15 +8,16 @@ import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from cli.deployment import make_twin
+from cli.noop import leave_manifest
+from cli.slack import SlackWebhook, message_text
 from spotline.layout import MANIFEST, parse_data_key, preprocess_prefix
 from spotline.runs import Run, Source, execution_arn, run_id
 from spotline.starting import start_run
-from twin import Twin, TwinOptions, noop
-from twin.slack import SlackWebhook, message_text
+from twin import Twin, TwinOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,14 +143,12 @@ def _plain(item: dict[str, Any]) -> dict[str, Any]:
 def messages_cloud() -> Iterator[MessagesCloud]:
     """The system, in which nothing starts by itself: the tests say when, and which runs fail."""
     barren: set[str] = set()
-    leave_manifest = noop.leave_manifest
 
     def leave(job: Job) -> None:
         if job.submission.tags.get("spotline:run-id") not in barren:
             leave_manifest(job)
 
-    patched = mock.patch.object(noop, "leave_manifest", leave)
-    with patched, SlackWebhook() as slack, Twin(TwinOptions(time_scale=60, jobs="noop")) as twin:
+    with SlackWebhook() as slack, make_twin(TwinOptions(time_scale=60, jobs="noop"), stand_in=leave) as twin:
         stack = twin.deploy(ROOT / "template.yaml", stack_name="spotline")
         secret = stack.outputs["SlackWebhookSecret"]
         twin.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=slack.url)

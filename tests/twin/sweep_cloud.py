@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.deployment import make_twin
+from cli.slack import SlackWebhook, message_text
 from spotline.runs import execution_arn
 from twin import Twin, TwinOptions, compute, schedules
-from twin.slack import SlackWebhook, message_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,7 +127,7 @@ class SweepCloud:
 @contextlib.contextmanager
 def sweep_cloud(patience_seconds: float = PATIENCE_SECONDS, **options: Any) -> Iterator[SweepCloud]:
     """Deploy the system; its own sweep comes but once a year, so that a test's is the only one."""
-    with SlackWebhook() as slack, Twin(TwinOptions(time_scale=60, jobs="noop", **options)) as twin:
+    with SlackWebhook() as slack, make_twin(TwinOptions(time_scale=60, jobs="noop", **options)) as twin:
         stack = twin.deploy(TEMPLATE, stack_name="spotline", parameters={"SweepSchedule": "cron(7 0 1 1 ? *)"})
         secret = stack.outputs["SlackWebhookSecret"]
         twin.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=slack.url)

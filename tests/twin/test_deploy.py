@@ -2,7 +2,7 @@
 
 Each fenced `sh` block is run by a shell, in document order and with what earlier blocks have set, or stands in `NOT_HERE` with the reason.
 `sam` is not run, because it deploys by change sets, which the twin does not model: the twin deploys the same template with the same list
-of parameters instead. Jobs end at once (`twin.noop`); `test_trial.py` runs them.
+of parameters instead. Jobs end at once (`cli.noop`); `test_trial.py` runs them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cli.deployment import make_twin
+from cli.slack import SlackWebhook
 from tests.twin.test_up import BIN, ROOT, wait_for
 from twin import Twin, TwinOptions
-from twin.slack import SlackWebhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,7 +145,7 @@ def deployer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     as_nobody = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.com"]
     for command in (["init", "--quiet"], [*as_nobody, "commit", "--quiet", "--allow-empty", "--message", "A checkout"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
-    with SlackWebhook() as slack, Twin(TwinOptions(time_scale=60, jobs="noop")) as twin:
+    with SlackWebhook() as slack, make_twin(TwinOptions(time_scale=60, jobs="noop")) as twin:
         yield Deployer(twin, request.param, folder, slack)
 
 

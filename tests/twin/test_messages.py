@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.slack import Trouble
 from spotline.prices import SHIPPED
 from tests.twin.messages_cloud import MessagesCloud, messages_cloud
-from twin.slack import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from twin import Twin, TwinOptions
-from twin.slack import SlackWebhook, message_text
+from cli.deployment import make_twin
+from cli.slack import SlackWebhook, message_text
+from twin import TwinOptions
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.ours]
 
@@ -16,7 +17,7 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 
 
 def test_a_dropped_file_that_is_no_csv_of_ours_is_told_and_starts_nothing() -> None:
-    with SlackWebhook() as slack, Twin(TwinOptions(time_scale=60, jobs="noop")) as twin:
+    with SlackWebhook() as slack, make_twin(TwinOptions(time_scale=60, jobs="noop")) as twin:
         # Given the deployed system
         stack = twin.deploy(TEMPLATE, stack_name="spotline")
         secret = stack.outputs["SlackWebhookSecret"]

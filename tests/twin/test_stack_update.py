@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cli.deployment import make_twin
+from cli.slack import SlackWebhook
 from tests.twin.deployed import ROOT, Deployed, sample
-from twin import Twin, TwinOptions
-from twin.slack import SlackWebhook
+from twin import TwinOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ pytestmark = [pytest.mark.timeout(300)]
 @pytest.fixture(scope="module")
 def system() -> Iterator[Deployed]:
     """The template, deployed with an image that does not exist."""
-    with SlackWebhook() as slack, Twin(TwinOptions(time_scale=60)) as twin:
+    with SlackWebhook() as slack, make_twin(TwinOptions(time_scale=60)) as twin:
         parameters = {"GangMembers": "2", "PostprocessImage": NEVER_PUSHED, "PostprocessOn": "fargate"}
         yield Deployed(twin, twin.deploy(ROOT / "template.yaml", stack_name="spotline", parameters=parameters), slack)
 

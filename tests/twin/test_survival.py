@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from benchmarks.twin import Runs, noop_twin, run_after_run
-from tests.twin.test_guardian import alive, eventually
+from clouds.processes import alive, eventually
 from tests.twin.test_up import Up, wait_for
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cli.deployment import make_twin
+from cli.slack import SlackWebhook
 from spotline.runs import MarketChoice
 from tests.twin.deployed import ROOT, Deployed, sample
-from twin import Twin, TwinOptions
-from twin.slack import SlackWebhook
+from twin import TwinOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ def system() -> Iterator[Deployed]:
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     overrides = config["trial"]["deploy"]["parameters"]["parameter_overrides"]
     parameters = dict(entry.split("=", 1) for entry in overrides)
-    with SlackWebhook() as slack, Twin(TwinOptions(time_scale=60)) as twin:
+    with SlackWebhook() as slack, make_twin(TwinOptions(time_scale=60)) as twin:
         yield Deployed(
             twin, twin.deploy(ROOT / "template.yaml", stack_name="spotline-trial", parameters=parameters), slack
         )

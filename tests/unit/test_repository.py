@@ -40,7 +40,7 @@ def test_nothing_outside_the_twin_knows_that_it_exists() -> None:
     for name in deployed:
         path = ROOT / name
         if path.suffix in (".py", ".yaml", ".json", ".txt", ""):
-            assert not re.search(r"^\s*(from|import) twin\b|SPOTLINE_TWIN|moto", path.read_text(), re.MULTILINE), name
+            assert not re.search(r"^\s*(from|import) twin\b|TWIN_PROCESS|moto", path.read_text(), re.MULTILINE), name
 
 
 @pytest.mark.parametrize("package", ["functions", "jobs"])

@@ -8,7 +8,8 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from tests.template import iam_data, schemas
+from clouds import iam_data
+from tests.template import schemas
 from tests.template.grants import ACCOUNT, arn_of, grants_by_role
 from tests.template.rules.jobs import container, submissions
 from tests.template.rules.sources import Choice, Data, Page, Report, rests_on

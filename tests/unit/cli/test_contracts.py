@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from typer.testing import CliRunner, Result
 
-from twin.cli import app
+from cli import app
 
 if TYPE_CHECKING:
     from pathlib import Path
