@@ -7,13 +7,17 @@ them side by side, `.mutants/`, which is also what keeps it from the checkout.
 from __future__ import annotations
 
 import argparse
+import ast
+import difflib
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,35 +40,37 @@ SWEEP = [
 POISON = "tests/unit/test_poison.py"
 
 JUDGES: dict[str, list[str]] = {
-    "spotline/failures.py": [f"{LAYER}/test_failures.py", POISON],
-    "spotline/documents.py": [f"{LAYER}/test_documents.py", f"{LAYER}/test_manifests.py", POISON],
+    "spotline/failures.py": [f"{LAYER}/test_failures.py", f"{LAYER}/test_failure_texts.py"],
+    "spotline/documents.py": [f"{LAYER}/test_documents.py", f"{LAYER}/test_manifests.py"],
     "spotline/text.py": [f"{LAYER}/test_text.py"],
     "spotline/layout.py": [f"{LAYER}/test_layout.py", "tests/unit/test_keys.py", POISON],
-    "spotline/runs.py": [f"{LAYER}/test_runs.py", POISON],
-    "spotline/batch_jobs.py": [f"{LAYER}/test_batch_jobs.py", f"{LAYER}/test_gang_submission.py", *PROTOCOL],
-    "spotline/executions.py": [f"{LAYER}/test_gangs.py", *PROTOCOL],
-    "spotline/strays.py": [f"{LAYER}/test_strays.py", *PROTOCOL],
-    "spotline/gangs.py": [f"{LAYER}/test_gangs.py", POISON, *PROTOCOL],
-    "spotline/allowances.py": [*PROTOCOL],
-    "spotline/launching.py": [*PROTOCOL],
+    "spotline/runs.py": [f"{LAYER}/test_runs.py"],
+    "spotline/batch_jobs.py": [f"{LAYER}/test_batch_jobs.py", f"{LAYER}/test_gang_submission.py"],
+    "spotline/executions.py": [f"{LAYER}/test_executions.py"],
+    "spotline/strays.py": [f"{LAYER}/test_strays.py"],
+    "spotline/gangs.py": [f"{LAYER}/test_gangs.py"],
+    "spotline/allowances.py": [f"{LAYER}/test_allowances.py"],
+    "spotline/launching.py": [f"{LAYER}/test_launching.py"],
     "spotline/starting.py": [f"{LAYER}/test_starting.py", f"{FUNCTIONS}/test_ingest.py"],
     "spotline/isolation.py": [f"{FUNCTIONS}/test_isolation.py"],
     "looking.py": [*PROTOCOL, POISON],
     "handing_out.py": [*PROTOCOL],
-    "launch_gang.py": [*PROTOCOL, POISON],
+    "launch_gang.py": [f"{FUNCTIONS}/test_launch_gang.py", f"{FUNCTIONS}/test_launch_task.py"],
     "ingest.py": [f"{FUNCTIONS}/test_ingest.py", "tests/unit/test_keys.py", POISON],
     "sweep.py": [*SWEEP],
     "sweeping/*": [*SWEEP, POISON],
 }
 """Each module whose decisions are mutated, and the tests that must notice."""
 
-QUICK: dict[str, list[str]] = {
-    "spotline/failures.py": [f"{LAYER}/test_failures.py"],
-    "spotline/text.py": [f"{LAYER}/test_text.py"],
-}
-"""What a sample is drawn from: modules that tests judge within a second."""
+QUICK = ("spotline/failures.py", "spotline/text.py")
+"""What a sample is drawn from: modules whose tests take about a second together."""
 
-SURVIVED = ("survived", "no tests")
+EXPLAINED = ROOT / "docs/mutants.md"
+"""The survivors that no test should notice, each on a line of its own with the function, the change and the reason."""
+
+_EXPLANATION = re.compile(r"- `(?P<function>[\w.]+)`: `(?P<before>.+)` → `(?P<after>.+)`: \S.*")
+_MUTANT = re.compile(r"(?P<module>[\w.]+)\.x(?:_|ǁ(?P<owner>\w+)ǁ)(?P<name>\w+)__mutmut_\d+")
+_SURVIVED = ("survived", "no tests")
 
 
 def lay_out(judges: dict[str, list[str]]) -> None:
@@ -127,18 +133,81 @@ def read_results() -> dict[str, str]:
     return {name: outcome for name, _, outcome in pairs}
 
 
-def report(results: dict[str, str]) -> float:
-    """Print the score and the survivors of what was judged; returns the share that was killed."""
+def describe_change(mutant: str) -> tuple[str, str, str]:
+    """The function that a mutant is of, and the lines that it changes, before and after: they stay when its number does not."""
+    named = _MUTANT.fullmatch(mutant)
+    assert named is not None, mutant
+    function = ".".join(part for part in (named["module"], named["owner"], named["name"]) if part)
+    file = STAGE / "mutants" / f"{named['module'].replace('.', '/')}.py"
+    before, after = (
+        _read_function(file, name)
+        for name in (re.sub(r"\d+$", "orig", mutant.rpartition(".")[2]), mutant.rpartition(".")[2])
+    )
+    changes = [line for line in difflib.ndiff(before, after) if line[0] in "-+"]
+    old, new = ("; ".join(line[2:].strip() for line in changes if line[0] == sign) for sign in "-+")
+    return function, old, new
+
+
+@cache
+def _parse_functions(file: Path) -> dict[str, ast.FunctionDef]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def _read_function(file: Path, name: str) -> list[str]:
+    """A function's lines in the one form that `ast` gives them, so that no change depends on where a line was broken."""
+    source = ast.unparse(_parse_functions(file)[name])
+    return source.replace(name, "").splitlines()
+
+
+def shorten_change(before: str, after: str) -> str:
+    """A change as `EXPLAINED` writes it: the words that differ, with one on either side."""
+    old, new = before.split(" "), after.split(" ")
+    start = next(
+        (at for at, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), min(len(old), len(new))
+    )
+    rest = list(zip(reversed(old[start:]), reversed(new[start:]), strict=False))
+    end = next((at for at, pair in enumerate(rest) if pair[0] != pair[1]), len(rest))
+    return " → ".join(f"`{' '.join(words[max(0, start - 1) : len(words) - end + 1])}`" for words in (old, new))
+
+
+def explains(explanation: tuple[str, str, str], function: str, before: str, after: str) -> bool:
+    """Whether an explanation is of this change: its words put into the line make the mutant's."""
+    named, old, new = explanation
+    places = (at for at in range(len(before)) if before.startswith(old, at))
+    return named == function and any(before[:at] + new + before[at + len(old) :] == after for at in places)
+
+
+def read_explanations() -> set[tuple[str, str, str]]:
+    """What `EXPLAINED` lists: function, before, after."""
+    found = (_EXPLANATION.fullmatch(line) for line in EXPLAINED.read_text(encoding="utf-8").splitlines())
+    return {(one["function"], one["before"], one["after"]) for one in found if one is not None}
+
+
+def report(results: dict[str, str], least: float) -> bool:
+    """Print the score and the survivors of what was judged. True when enough were killed and each of the others is explained."""
     judged = {name: outcome for name, outcome in results.items() if outcome != "not checked"}
+    explanations = read_explanations()
     by_module: dict[str, Counter[str]] = {}
-    for name, outcome in judged.items():
-        by_module.setdefault(name.rpartition(".")[0], Counter())[outcome] += 1
+    unexplained = []
+    for name, outcome in sorted(judged.items()):
+        counts = by_module.setdefault(name.rpartition(".")[0], Counter(killed=0, explained=0, survived=0))
+        if outcome not in _SURVIVED:
+            counts["killed"] += 1
+            continue
+        function, before, after = describe_change(name)
+        explained = any(explains(one, function, before, after) for one in explanations)
+        counts["explained" if explained else "survived"] += 1
+        if not explained:
+            unexplained.append(f"{name}: {outcome}\n  - `{function}`: {shorten_change(before, after)}\n")
     for module, counts in sorted(by_module.items()):
-        lost = sum(counts[outcome] for outcome in SURVIVED)
-        sys.stdout.write(f"{module}: {counts.total() - lost} of {counts.total()} killed\n")
-    survivors = sorted(name for name, outcome in judged.items() if outcome in SURVIVED)
-    sys.stdout.write("".join(f"  {name}: {judged[name]}\n" for name in survivors))
-    return 1 - len(survivors) / len(judged) if judged else 0.0
+        sys.stdout.write(f"{module}: {counts['killed']} of {counts.total()} killed, {counts['explained']} explained\n")
+    sys.stdout.write("".join(unexplained))
+    killed = sum(counts["killed"] for counts in by_module.values()) / len(judged) if judged else 0.0
+    sys.stdout.write(
+        f"{killed:.1%} killed; at least {least:.0%} must be, and each of the others explained in {EXPLAINED.name}\n"
+    )
+    return killed >= least and not unexplained
 
 
 def main() -> int:
@@ -148,18 +217,19 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="judge N mutants of the quick modules only")
     parser.add_argument("--seed", type=int, default=0, help="which sample")
     parser.add_argument("--least", type=float, default=0.95, help="the share that must be killed")
+    parser.add_argument("--processes", type=int, default=2, metavar="N", help="how many mutants are judged at a time")
     options = parser.parse_args()
-    lay_out(QUICK if options.sample else {module: JUDGES[module] for module in options.modules or JUDGES})
+    modules = QUICK if options.sample else options.modules or tuple(JUDGES)
+    lay_out({module: JUDGES[module] for module in modules})
+    run = ("run", "--max-children", str(options.processes))
     if options.sample:
-        mutate("run", "--max-children", "2", "nothing-*")  # no mutant is called so: makes them all and judges none
+        mutate(*run, "nothing-*")  # no mutant is called so: makes them all and judges none
         names = sorted(read_results())
         chosen = random.Random(options.seed).sample(names, min(options.sample, len(names)))
-        mutate("run", "--max-children", "2", *chosen)
+        mutate(*run, *chosen)
     else:
-        mutate("run", "--max-children", "2")
-    killed = report(read_results())
-    sys.stdout.write(f"{killed:.1%} killed; at least {options.least:.0%} must be\n")
-    return 0 if killed >= options.least else 1
+        mutate(*run)
+    return 0 if report(read_results(), options.least) else 1
 
 
 if __name__ == "__main__":

@@ -83,19 +83,23 @@ class Failure:
         return build(cls, parse_object(cause, _CAUSE), _CAUSE)
 
 
+def _read_status_reason(job: Job) -> str:
+    attempts = job.get("attempts") or [{}]
+    return str(job.get("statusReason") or attempts[-1].get("statusReason") or "")
+
+
 @dataclass(frozen=True)
 class _Ended:
     """One container that ended: a member of a gang, or the only one of a job; or a gang's job as a whole."""
 
     job: Job
     member: int | None
-    noticed: bool
     of_gang: bool
+    noticed: bool = False
 
     @property
     def status_reason(self) -> str:
-        attempts = self.job.get("attempts") or [{}]
-        return str(self.job.get("statusReason") or attempts[-1].get("statusReason") or "")
+        return _read_status_reason(self.job)
 
     @property
     def container(self) -> Mapping[str, Any]:
@@ -199,7 +203,7 @@ _RULES = (
     _Rule(
         ErrorName.JOB_MISCONFIGURED,
         lambda end: "MISCONFIGURATION:" in end.status_reason or end.exit_code == ExitCode.BAD_CONFIGURATION,
-        "The job of {who} cannot run as it is configured: {detail}. Mend the configuration, then redrive",
+        "Batch cannot run {who} as it is configured: {detail}. Fix the configuration, then redrive",
     ),
     _Rule(
         ErrorName.JOB_OUT_OF_MEMORY,
@@ -264,9 +268,11 @@ def classify(
         Members that wrote a Spot notice beside the checkpoint: that counts whatever AWS's own reason is, unless the reason of
         the member or of the whole job is a stop that somebody asked for, or a timeout.
     """
-    whole = _Ended(job, None, noticed=False, of_gang=market is not None)
+    whole = _Ended(job, None, of_gang=market is not None)
     believed = () if _stopped(whole) else noticed
-    ends = [_Ended(member, index, index in believed, of_gang=True) for index, member in enumerate(members) if member]
+    ends = [
+        _Ended(member, index, of_gang=True, noticed=index in believed) for index, member in enumerate(members) if member
+    ]
     ends = [end for end in ends if end.failed or end.noticed]
     ends.append(whole)
     failed = partial(_failure, job_id=str(job.get("jobId", "")), market=market, absent=_absent(members))
@@ -277,14 +283,13 @@ def classify(
                 return failed(*rule.read_on(market), end)
     lost = _most_telling(by_others or ends)
     if market is None:
-        return failed(ErrorName.JOB_FAILED, "The job of {who} ended without success: {detail}", lost)
+        return failed(ErrorName.JOB_FAILED, "The job ended without success: {detail}", lost)
     return failed(ErrorName.GANG_MEMBER_LOST, "The gang lost {who} and no host was reclaimed: {detail}", lost)
 
 
 def gave_way(job: Job, members: Sequence[Job] = ()) -> bool:
     """Whether a gang's job was ended so that its slot goes to the day's work: no failure, whatever its members left with."""
-    ends = (_Ended(part, None, noticed=False, of_gang=True) for part in (job, *members) if part)
-    return any(end.status_reason == GIVES_WAY for end in ends)
+    return any(_read_status_reason(part) == GIVES_WAY for part in (job, *members))
 
 
 def _most_telling(ends: Sequence[_Ended]) -> _Ended:
@@ -339,10 +344,14 @@ def _is_described_job(job: Mapping[str, Any]) -> bool:
     containers = [part.get("container") or {} for part in (job, *attempts)]
     if not all(isinstance(container, dict) for container in containers):
         return False
-    texts = [job.get("jobId", 0), *(part.get("statusReason") or "" for part in (job, *attempts))]
-    texts += [container.get(name) or "" for container in containers for name in ("reason", "logStreamName")]
+    texts = [part.get("statusReason") for part in (job, *attempts)]
+    texts += [container.get(name) for container in containers for name in ("reason", "logStreamName")]
     codes = [container.get("exitCode") for container in containers]
-    return all(isinstance(text, str) for text in texts) and all(code is None or type(code) is int for code in codes)
+    return (
+        isinstance(job.get("jobId"), str)
+        and all(text is None or isinstance(text, str) for text in texts)
+        and all(code is None or type(code) is int for code in codes)
+    )
 
 
 def failure_in(cause: str) -> Failure | None:
