@@ -48,7 +48,7 @@ JUDGES: dict[str, list[str]] = {
     "spotline/batch_jobs.py": [f"{LAYER}/test_batch_jobs.py", f"{LAYER}/test_gang_submission.py"],
     "spotline/executions.py": [f"{LAYER}/test_executions.py"],
     "spotline/strays.py": [f"{LAYER}/test_strays.py"],
-    "spotline/gangs.py": [f"{LAYER}/test_gangs.py"],
+    "spotline/gangs.py": [f"{LAYER}/test_gangs.py", f"{LAYER}/test_gang_waits.py"],
     "spotline/allowances.py": [f"{LAYER}/test_allowances.py"],
     "spotline/launching.py": [f"{LAYER}/test_launching.py"],
     "spotline/starting.py": [f"{LAYER}/test_starting.py", f"{FUNCTIONS}/test_ingest.py"],
@@ -64,6 +64,12 @@ JUDGES: dict[str, list[str]] = {
 
 QUICK = ("spotline/failures.py", "spotline/text.py")
 """What a sample is drawn from: modules whose tests take about a second together."""
+
+OPTIONS = [
+    "--import-mode=importlib",
+    *(f"-pno:{plugin}" for plugin in ("cacheprovider", "unraisableexception", "threadexception")),
+]
+"""Pytest's: each mutant has a session of its own, and most of its time went into what these plugins do at its ends."""
 
 EXPLAINED = ROOT / "docs/mutants.md"
 """The survivors that no test should notice, each on a line of its own with the function, the change and the reason."""
@@ -106,7 +112,7 @@ def lay_out(judges: dict[str, list[str]]) -> None:
     markers = ["documented(page)", "ours", "sfn_local", "soak"]
     pytest = [
         "[tool.pytest.ini_options]",
-        'addopts = ["--import-mode=importlib", "-p", "no:cacheprovider"]',
+        f"addopts = {json.dumps(OPTIONS)}",
         f"markers = {json.dumps(markers)}",
     ]
     (STAGE / "pyproject.toml").write_text("\n".join(["[tool.mutmut]", *lines, *pytest]) + "\n")
@@ -115,7 +121,12 @@ def lay_out(judges: dict[str, list[str]]) -> None:
 def mutate(*arguments: str) -> None:
     """Run mutmut in the copy; what it draws on a terminal goes to a file."""
     with (STAGE / "mutmut.log").open("ab") as log:
-        environment = {**os.environ, "HYPOTHESIS_PROFILE": "mutants", "TERM": "dumb"}
+        environment = {
+            **os.environ,
+            "HYPOTHESIS_PROFILE": "mutants",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "TERM": "dumb",
+        }
         command = [str(Path(sys.executable).with_name("mutmut")), *arguments]
         subprocess.run(command, cwd=STAGE, env=environment, stdout=log, stderr=log, check=False)
 

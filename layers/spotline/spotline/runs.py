@@ -138,7 +138,7 @@ def execution_arn(state_machine_arn: str, name: str) -> str:
     >>> execution_arn("arn:aws:states:us-east-1:1:stateMachine:pipeline", "run")
     'arn:aws:states:us-east-1:1:execution:pipeline:run'
     """
-    return f"{state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
+    return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
 
 
 def gang_job_name(run: str, generation: int) -> str:

@@ -19,6 +19,7 @@ from spotline.failures import FENCED_OFF
 from spotline.gangs import Gang
 from spotline.layout import MANIFEST, analysis_prefix, preprocess_prefix
 from spotline.manifests import CleanManifest
+from spotline.run_table import RunTable
 from spotline.runs import Market, Priority
 from tests.unit.protocol.calls import InternalServerError
 from tests.unit.protocol.scenes import at_the_gang, gang_jobs
@@ -212,7 +213,7 @@ def test_an_outage_has_the_name_that_the_state_machine_retries(
     def fail(*_: Any, **__: Any) -> int:
         raise error
 
-    monkeypatch.setattr(launch_gang.RunTable, "raise_generation", fail)
+    monkeypatch.setattr(RunTable, "raise_generation", fail)
     with pytest.raises(launch_gang.LaunchUnfinished) as unfinished:
         function.handle(function.task())
     assert str(unfinished.value) == message

@@ -128,7 +128,7 @@ def test_a_day_has_room_for_as_many_attempts_as_fit_its_hours(hours: int, attemp
 
 def test_two_reservations_at_once_are_repeated_and_not_taken_for_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Table()
-    reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+    reasons: list[dict[str, str]] = [{"Code": "None"}, {"Code": "TransactionConflict"}]
 
     def refuse(**_: Any) -> None:
         raise TransactionCanceledException(CancellationReasons=list(reasons))
@@ -137,10 +137,10 @@ def test_two_reservations_at_once_are_repeated_and_not_taken_for_a_refusal(monke
     with pytest.raises(HoursContended) as contended:
         table.allowances.reserve_hours(table.gangs[0], NOW)
     assert contended.value.operation_name == "TransactWriteItems"
-    assert contended.value.response.get("CancellationReasons") == reasons  # type: ignore[attr-defined]
+    assert contended.value.response.get("CancellationReasons") == reasons
     # What DynamoDB does not explain is a refusal when there is no reservation
-    for unexplained in ([], [{}]):
-        reasons[:] = unexplained
+    for count in (0, 1):
+        reasons[:] = [{}] * count
         assert not table.allowances.reserve_hours(table.gangs[0], NOW)
 
 

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from spotline.batch_jobs import (
+    LISTED_OF_CONTAINERS,
+    LISTED_OF_GANGS,
     describe_gang,
     describe_our_jobs,
     job_of_gang,
     jobs_of_run,
+    list_unfinished_jobs,
     terminate_older_gangs,
     unfinished_jobs_of_run,
 )
 from spotline.gangs import Gang
 from spotline.runs import Market
+from spotline.strays import ListedJob, OurJob, Stage
+from tests.unit.modelled import Modelled
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
@@ -34,6 +39,7 @@ class Batch:
     def __init__(self, *jobs: dict[str, Any]) -> None:
         self.jobs = {job["jobId"]: job for job in jobs}
         self.described: list[int] = []
+        self.listed: list[tuple[str, str]] = []
         self.terminated: list[tuple[str, str]] = []
 
     def describe_jobs(self, jobs: list[str]) -> dict[str, Any]:
@@ -47,7 +53,16 @@ class Batch:
         assert name == "list_jobs"
         return SimpleNamespace(paginate=self._list)
 
-    def _list(self, jobQueue: str, filters: Any) -> list[dict[str, Any]]:  # noqa: N803
+    def _list(
+        self,
+        jobQueue: str,  # noqa: N803
+        filters: Any = None,
+        jobStatus: str = "",  # noqa: N803
+    ) -> list[dict[str, Any]]:
+        if jobStatus:
+            self.listed.append((jobQueue, jobStatus))
+            found = [job for job in self.jobs.values() if (job["jobQueue"], job["status"]) == (jobQueue, jobStatus)]
+            return [{"jobSummaryList": found[:1]}, {"jobSummaryList": found[1:]}]
         [only] = filters
         assert only["name"] == "JOB_NAME"
         [pattern] = only["values"]
@@ -63,7 +78,7 @@ def job(job_id: str, name: str = "run-g3", **more: Any) -> dict[str, Any]:
 
 
 def client(batch: Batch) -> BatchClient:
-    return cast("BatchClient", batch)
+    return cast("BatchClient", Modelled("batch", batch))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +117,13 @@ def test_a_run_s_jobs_are_those_with_its_tag_in_the_order_of_their_submission() 
     )
     found = jobs_of_run(client(batch), ("spot", "main"), "run")
     assert [one["jobId"] for one, _ in found] == ["a", "b", "late"]
+
+
+def test_a_run_s_gangs_come_with_their_members() -> None:
+    members = [{"jobId": f"gang:{index}", "jobQueue": "", "jobName": "", "status": "RUNNING"} for index in range(2)]
+    batch = Batch(job("gang", arrayProperties={"size": 2}), job("one", "run-preprocess"), *members)
+    found = jobs_of_run(client(batch), ("spot",), "run")
+    assert [(one["jobId"], of_gang) for one, of_gang in found] == [("gang", members), ("one", [])]
 
 
 def test_of_two_jobs_of_one_gang_the_oldest_is_its_job() -> None:
@@ -148,10 +170,92 @@ def test_unfinished_jobs_of_a_run_are_read_with_what_their_tags_say() -> None:
     assert c.waiting_since is None
 
 
+def test_a_job_of_ours_is_all_that_its_tags_and_times_say() -> None:
+    tags = {
+        "spotline:run-id": "run",
+        "spotline:stage": "postprocess",
+        "spotline:execution-arn": "arn",
+        "spotline:redrives": "3",
+    }
+    [found] = describe_our_jobs(client(Batch(job("a", tags=tags, createdAt=5000, jobQueue="main"))), ["a"])
+    assert found == OurJob(
+        job_id="a",
+        run_id="run",
+        stage=Stage.POSTPROCESS,
+        execution_arn="arn",
+        created_at=datetime.fromtimestamp(5, UTC),
+        queue="main",
+        redrives=3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("attempts", "waiting_since"),
+    [([], 5), ([{}], 5), ([{"stoppedAt": 7000}, {"stoppedAt": 9000}], 9), ([{"stoppedAt": 4000}], 5)],
+    ids=["not tried yet", "its first try runs", "tried twice", "clocks differ"],
+)
+def test_a_job_waits_from_its_submission_or_the_end_of_its_last_attempt(
+    attempts: list[dict[str, int]], waiting_since: int
+) -> None:
+    batch = Batch(job("a", status="RUNNABLE", createdAt=5000, attempts=attempts))
+    [found] = describe_our_jobs(client(batch), ["a"])
+    assert found.waiting_since == datetime.fromtimestamp(waiting_since, UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "run_id", "stage"),
+    [
+        ("flights-20130209-1-preprocess", "flights-20130209-1", Stage.PREPROCESS),
+        ("flights-20130209-1-postprocess", "flights-20130209-1", Stage.POSTPROCESS),
+        ("flights-20130209-1-r2-g12", "flights-20130209-1-r2", Stage.ANALYSIS),
+    ],
+)
+def test_a_listed_job_says_by_its_name_what_it_is_of(name: str, run_id: str, stage: Stage) -> None:
+    batch = Batch(job("a", name, createdAt=1500, status="RUNNABLE", jobQueue="q", tags=None))
+    assert list_unfinished_jobs(client(batch), {"q": ["RUNNABLE"]}) == [
+        ListedJob("a", run_id, stage, datetime.fromtimestamp(1.5, UTC), "q", "RUNNABLE")
+    ]
+
+
+@pytest.mark.parametrize("name", ["somebody-elses", "run-g", "run-gx", "preprocess", "run-preprocess-2"])
+def test_a_listed_job_of_another_name_is_none_of_ours(name: str) -> None:
+    assert list_unfinished_jobs(client(Batch(job("a", name))), {"spot": ["RUNNING"]}) == []
+
+
+def test_each_queue_is_listed_by_its_statuses_in_their_order() -> None:
+    batch = Batch(
+        job("a", status="RUNNING"),
+        job("b", status="RUNNING"),
+        job("c", status="SUBMITTED"),
+        job("d", "run-preprocess", jobQueue="main"),
+        job("e", status="SUCCEEDED"),
+    )
+    found = list_unfinished_jobs(client(batch), {"spot": LISTED_OF_GANGS, "main": LISTED_OF_CONTAINERS})
+    assert sorted(one.job_id for one in found) == ["a", "b", "c", "d"]
+    containers = ["RUNNABLE", "STARTING", "RUNNING"]
+    assert batch.listed == [*(("spot", status) for status in UNFINISHED), *(("main", one) for one in containers)]
+
+
+def test_a_job_that_moves_on_while_it_is_listed_is_found_once() -> None:
+    batch = Batch(job("a", status="STARTING"))
+    listing = batch._list
+
+    def moving(**arguments: Any) -> list[dict[str, Any]]:
+        pages = listing(**arguments)
+        answer = [{"jobSummaryList": [dict(one) for one in page["jobSummaryList"]]} for page in pages]
+        batch.jobs["a"]["status"] = "RUNNING"
+        return answer
+
+    batch._list = moving  # type: ignore[method-assign]
+    [found] = list_unfinished_jobs(client(batch), {"spot": ("STARTING", "RUNNING")})
+    assert found.status == "RUNNING"
+
+
 def test_a_job_without_our_tags_is_none_of_ours() -> None:
     foreign = [
         job("a", tags=None),
         job("b", tags={"spotline:stage": "dance"}),
         job("c", tags={"spotline:run-id": "run"}),
+        job("d", tags={**job("d")["tags"], "spotline:redrives": "many"}),
     ]
-    assert describe_our_jobs(client(Batch(*foreign)), ["a", "b", "c"]) == []
+    assert describe_our_jobs(client(Batch(*foreign)), ["a", "b", "c", "d"]) == []

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-import botocore.session
 import pytest
-from botocore.validate import ParamValidator
 
 from spotline.batch_jobs import GangPlaces, submit_gang
 from spotline.gangs import Gang
 from spotline.runs import Market
+from tests.unit.modelled import Modelled
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
@@ -28,23 +27,20 @@ PLACES = GangPlaces(
 
 
 class Batch:
-    """Takes submissions that Batch's model accepts."""
+    """Takes submissions."""
 
     def __init__(self) -> None:
         self.submitted: list[dict[str, Any]] = []
 
     def submit_job(self, **submission: Any) -> dict[str, str]:
-        shape = botocore.session.get_session().get_service_model("batch").operation_model("SubmitJob").input_shape
-        assert shape is not None
-        assert ParamValidator().validate(submission, shape).generate_report() == ""
         self.submitted.append(submission)
         return {"jobId": "job"}
 
 
-def submit(market: Market) -> dict[str, Any]:
+def submit(market: Market, redrives: int | None = None) -> dict[str, Any]:
     batch = Batch()
-    gang = Gang("flights-20130209-1", 3, market, "token", "arn", datetime(2026, 1, 1, tzinfo=UTC))
-    assert submit_gang(cast("BatchClient", batch), gang, PLACES) == "job"
+    gang = Gang("flights-20130209-1", 3, market, "token", "arn", datetime(2026, 1, 1, tzinfo=UTC), redrives=redrives)
+    assert submit_gang(cast("BatchClient", Modelled("batch", batch)), gang, PLACES) == "job"
     [submission] = batch.submitted
     return submission
 
@@ -78,3 +74,17 @@ def test_a_gang_is_an_array_on_spot_and_a_multi_node_job_on_demand() -> None:
     assert (spot["jobQueue"], spot["jobDefinition"], spot["arrayProperties"]) == ("spot", "gang-spot", {"size": 4})
     assert (on_demand["jobQueue"], on_demand["jobDefinition"]) == ("on-demand", "gang-on-demand")
     assert on_demand["nodeOverrides"]["numNodes"] == 4
+
+
+@pytest.mark.parametrize("market", Market)
+def test_a_gang_s_job_is_found_by_its_name_and_its_tags(market: Market) -> None:
+    submission = submit(market)
+    tags = {
+        "spotline:run-id": "flights-20130209-1",
+        "spotline:stage": "analysis",
+        "spotline:generation": "3",
+        "spotline:execution-arn": "arn",
+    }
+    assert (submission["jobName"], submission["tags"]) == ("flights-20130209-1-g3", tags)
+    assert submission["propagateTags"] is True, "costs are allocated by the tags of what runs"
+    assert submit(market, redrives=0)["tags"] == {**tags, "spotline:redrives": "0"}

@@ -156,9 +156,13 @@ def test_a_gang_that_published_is_answered_with_where_it_did() -> None:
 
 
 def test_success_without_a_manifest_is_a_failure_of_the_image() -> None:
-    [answer, _] = decide(GANG, sight(job=array("SUCCEEDED")), WAITS)
+    [answer, close] = decide(GANG, sight(job=array("SUCCEEDED"), unpublished="it is empty"), WAITS)
     assert isinstance(answer, Fail)
-    assert answer.failure.error == "Job.Failed"
+    assert (answer.failure.error, answer.failure.job_id, close) == ("Job.Failed", "5f0c", Close())
+    assert answer.failure.sentence == (
+        "The gang's job succeeded without leaving a manifest that can be read (it is empty): its image breaks the contract of an"
+        " analysis. Fix the image, push it, then redrive"
+    )
 
 
 def test_members_that_still_wait_are_ended_once_one_has_failed() -> None:
@@ -243,3 +247,6 @@ def test_a_job_that_batch_forgot_fails_its_task() -> None:
     [answer, close] = decide(gang, sight(job=None), WAITS)
     assert isinstance(answer, Fail)
     assert (answer.failure.error, answer.failure.job_id, close) == ("Gang.MemberLost", "5f0c", Close())
+    assert answer.failure.sentence == (
+        "Batch no longer knows the gang's job, which was not seen to end. Redrive: training goes on from its checkpoint"
+    )

@@ -61,6 +61,4 @@ def test_an_input_whose_share_batch_would_refuse_is_none_of_ours(share: str) -> 
 
 def test_an_execution_is_known_before_it_is_started() -> None:
     machine = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline-stateMachine:x"
-    assert execution_arn(machine, "r").startswith(
-        "arn:aws:states:eu-west-1:123456789012:execution:Pipeline-stateMachine:x"
-    )
+    assert execution_arn(machine, "r") == ("arn:aws:states:eu-west-1:123456789012:execution:Pipeline-stateMachine:x:r")
