@@ -237,16 +237,14 @@ def test_each_queue_is_listed_by_its_statuses_in_their_order() -> None:
 
 
 def test_a_job_that_moves_on_while_it_is_listed_is_found_once() -> None:
-    batch = Batch(job("a", status="STARTING"))
-    listing = batch._list
+    class Moving(Batch):
+        def _list(self, **arguments: Any) -> list[dict[str, Any]]:  # type: ignore[override]
+            pages = super()._list(**arguments)
+            answer = [{"jobSummaryList": [dict(one) for one in page["jobSummaryList"]]} for page in pages]
+            self.jobs["a"]["status"] = "RUNNING"
+            return answer
 
-    def moving(**arguments: Any) -> list[dict[str, Any]]:
-        pages = listing(**arguments)
-        answer = [{"jobSummaryList": [dict(one) for one in page["jobSummaryList"]]} for page in pages]
-        batch.jobs["a"]["status"] = "RUNNING"
-        return answer
-
-    batch._list = moving  # type: ignore[method-assign]
+    batch = Moving(job("a", status="STARTING"))
     [found] = list_unfinished_jobs(client(batch), {"spot": ("STARTING", "RUNNING")})
     assert found.status == "RUNNING"
 

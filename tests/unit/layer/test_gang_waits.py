@@ -129,14 +129,12 @@ def test_a_gang_that_is_being_submitted_is_left_to_whoever_submits_it() -> None:
 
 @pytest.mark.parametrize("status", ["SUBMITTED", "PENDING", "RUNNABLE"])
 def test_a_job_or_a_member_waits_for_capacity_as_long_as_the_stack_says(status: str) -> None:
-    created = milliseconds(NOW - WAITS.capacity)
-    jobs = [
-        lambda at: (described(status, createdAt=at),),
-        lambda at: (described("PENDING", createdAt=at, arrayProperties={}), {"status": "RUNNING"}, {"status": status}),
-    ]
-    for make in jobs:
-        assert look(GANG, *make(created)) == []
-        assert look(GANG, *make(created - 1)) == [Terminate("5f0c", WAITED_TOO_LONG)]
+    def look_after(waited: timedelta, state: str, *members: dict[str, Any]) -> list[Action]:
+        return look(GANG, described(state, createdAt=milliseconds(NOW - waited), arrayProperties={}), *members)
+
+    for state, *members in ((status,), ("PENDING", {"status": "RUNNING"}, {"status": status})):
+        assert look_after(WAITS.capacity, state, *members) == []
+        assert look_after(WAITS.capacity + MOMENT, state, *members) == [Terminate("5f0c", WAITED_TOO_LONG)]
 
 
 @pytest.mark.parametrize("status", ["STARTING", "RUNNING"])
