@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict, replace
 
 import pytest
 
 from spotline.documents import DocumentError
-from spotline.layout import DataKey, parse_data_key
-from spotline.runs import MarketChoice, Run, Source, execution_arn, gang_job_name, run_id
+from spotline.layout import DATASET_RULE, DataKey, parse_data_key
+from spotline.runs import SHARE_RULE, MarketChoice, Run, Source, execution_arn, gang_job_name, run_id
 
 KEY = "data/flights/20130209/flights.csv"
 SOURCE = Source("ingest", KEY, "3HL4kqtJlcpXroDTDmJ", 1234)
@@ -37,6 +38,53 @@ def test_the_longest_run_id_is_a_legal_name_of_an_execution_and_of_its_jobs() ->
     # Then it fits StartExecution's name and Batch's job name
     assert re.fullmatch(r"[0-9A-Za-z_-]{1,80}", longest)
     assert re.fullmatch(r"[A-Za-z0-9][0-9A-Za-z_-]{0,127}", gang_job_name(longest, 99999))
+
+
+def test_a_run_keeps_its_id_from_version_to_version_of_this_code() -> None:
+    # Executions, job names, keys and records are called so, and what landed yesterday may land again tomorrow.
+    key = parse_data_key(KEY)
+    assert run_id(SOURCE, key) == "flights-20130209-08e94392adf329d4"
+    assert run_id(SOURCE, key, rerun=2) == "flights-20130209-08e94392adf329d4-r2"
+
+
+def test_an_input_is_the_same_text_from_version_to_version_of_this_code() -> None:
+    # A start under a name that is taken is no error if it has the same input, byte for byte (StartExecution).
+    assert Run("r", "flights-eu", "20130209", Source("b", "k", "v", 9), request="q").to_input() == (
+        '{"dataset":"flights-eu","day":"20130209","keep":false,"market":"spot-first","priority":"daily","request":"q",'
+        '"run_id":"r","share":"flightsDeu","source":{"bucket":"b","key":"k","size":9,"version_id":"v"}}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset": "UPPER"}, f'dataset: "UPPER" is no dataset: it {DATASET_RULE}'),
+        ({"day": "2013"}, 'day: "2013" is not a day, which is written YYYYMMDD'),
+        ({"share": "a b"}, f'share: "a b" is no share: it {SHARE_RULE}'),
+        *(
+            (changes, "names no run, or no version of an object: one of these is empty")
+            for changes in (
+                {"run_id": ""},
+                {"source": asdict(replace(SOURCE, bucket=""))},
+                {"source": asdict(replace(SOURCE, key=""))},
+                {"source": asdict(replace(SOURCE, version_id=""))},
+            )
+        ),
+        ({"new": 1}, "new: unknown field"),
+    ],
+)
+def test_an_input_that_no_run_of_ours_has_is_refused_with_what_is_wrong(
+    changes: dict[str, object], message: str
+) -> None:
+    document = json.loads(Run("r", "flights", "20130209", SOURCE).to_input()) | changes
+    with pytest.raises(DocumentError) as refused:
+        Run.from_input(json.dumps(document))
+    assert str(refused.value) == f"the execution's input: {message}"
+
+
+def test_an_input_that_is_not_json_is_named() -> None:
+    with pytest.raises(DocumentError, match=r"^the execution's input: not JSON"):
+        Run.from_input("not JSON")
 
 
 def test_an_input_survives_the_way_through_step_functions() -> None:
