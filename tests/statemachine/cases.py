@@ -13,7 +13,7 @@ LOOK_AGAIN = (*CLEAN, "Find the newest version again", "Is it worth a gang?")
 MARKET = (*LOOK_AGAIN, "Which market may it use?")
 SPOT, SPOT_ONLY, ON_DEMAND = "Analyse on Spot", "Analyse on Spot only", "Analyse on On-Demand"
 FALLEN_BACK = (*MARKET, SPOT, ON_DEMAND)
-REPORT = ("Postprocess", "Tell Slack", "Done")
+REPORT = ("Postprocess", "Notify", "Done")
 SUPERSEDED = ("Mark as superseded", "Superseded")
 
 
@@ -81,7 +81,7 @@ def _named(attempts: dict[str, int]) -> dict[str, int]:
         "read": "Read what was cleaned",
         "second_look": "Find the newest version again",
         "postprocess": "Postprocess",
-        "slack": "Tell Slack",
+        "slack": "Notify",
     }
     return {names[name]: times for name, times in attempts.items()}
 

@@ -63,7 +63,7 @@ def test_only_what_the_machine_has_an_answer_to_is_caught() -> None:
     }
     assert caught == {
         "Analyse on Spot": {"Spot.Interrupted", "Spot.NoCapacity", "Slot.TimedOut"},
-        "Tell Slack": {"States.ALL"},
+        "Notify": {"States.ALL"},
     }
 
 

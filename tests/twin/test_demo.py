@@ -52,7 +52,7 @@ THE_WAY = [
 def test_a_day_goes_the_whole_way() -> None:
     code, told = demo()
     assert (code, told["status"]) == (0, "SUCCEEDED")
-    assert told["states"] == [*THE_WAY, "Postprocess", "Tell Slack", "Done"]
+    assert told["states"] == [*THE_WAY, "Postprocess", "Notify", "Done"]
     with SAMPLE.open() as file:
         assert told["rows_read"] == sum(1 for _ in file) - 1
     assert told["rows_read"] == told["rows_clean"] + told["rows_rejected"]
@@ -74,7 +74,7 @@ def test_the_third_reclaim_makes_the_run_fall_back_to_on_demand() -> None:
     code, told = demo("--reclaims", "3")
     assert (code, told["status"], told["reclaims"]) == (0, "SUCCEEDED", 3)
     assert told["markets"] == ["SPOT", "SPOT", "SPOT", "ON_DEMAND"]
-    assert told["states"] == [*THE_WAY, "Analyse on On-Demand", "Postprocess", "Tell Slack", "Done"]
+    assert told["states"] == [*THE_WAY, "Analyse on On-Demand", "Postprocess", "Notify", "Done"]
 
 
 @pytest.mark.parametrize("reclaims", ["1", "3"])
