@@ -43,15 +43,6 @@ def test_nothing_outside_the_twin_knows_that_it_exists() -> None:
             assert not re.search(r"^\s*(from|import) twin\b|TWIN_PROCESS|moto", path.read_text(), re.MULTILINE), name
 
 
-@pytest.mark.parametrize("package", ["functions", "jobs"])
-def test_functions_and_jobs_import_the_layer_and_nothing_of_each_other(package: str) -> None:
-    folders = {path.name for path in (ROOT / package).iterdir() if path.is_dir()}
-    for folder in folders:
-        for path in (ROOT / package / folder).rglob("*.py"):
-            imported = set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
-            assert not imported & (folders - {folder}), path
-
-
 def test_bare_make_lists_the_targets() -> None:
     listed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("setup", "demo", "test", "lint", "soak"):

@@ -37,7 +37,7 @@ _REFUSED = (
     "- a state machine that is no Standard workflow in JSONPath, an integration other than aws-sdk, lambda:invoke and batch:submitJob",
     "- a rule's target, pattern operator or schedule that nothing here would deliver, match or keep",
     "- a condition of a policy on what no request here says, such as a resource's tags",
-    "- an image without a folder below jobs/, or whose ENTRYPOINT is a shell's",
+    "- when a job starts: an image that nothing stands in for, or one with an ENTRYPOINT in shell form",
 )
 
 

@@ -30,8 +30,8 @@ MARK = "TWIN_PROCESS"
 """Environment variable that names the twin a process belongs to, and the `spawn` that it or an ancestor came from."""
 
 _FIRST_PAUSE_SECONDS = 0.002
-_LAST_SWEEPS_PAUSE_SECONDS = 0.05
-_SWEEP_LIMIT_SECONDS = 30.0
+_LONGEST_PAUSE_SECONDS = 0.05
+_KILL_LIMIT_SECONDS = 30.0
 
 
 class Process(subprocess.Popen[bytes]):
@@ -178,10 +178,10 @@ def stop() -> None:
 
 def _kill_all(belongs: Callable[[str], bool], session: int | None = None) -> None:
     """Kill until a look finds nothing: a process may be forking while we look."""
-    end, pause = time.monotonic() + _SWEEP_LIMIT_SECONDS, _FIRST_PAUSE_SECONDS
+    end, pause = time.monotonic() + _KILL_LIMIT_SECONDS, _FIRST_PAUSE_SECONDS
     while _kill_once(belongs, session) and time.monotonic() < end:
         time.sleep(pause)
-        pause = min(pause * 2, _LAST_SWEEPS_PAUSE_SECONDS)
+        pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
 
 def _kill_once(belongs: Callable[[str], bool], session: int | None) -> bool:
@@ -228,10 +228,10 @@ def _watch_over(twin: str, scratch_folder: str) -> None:
     """The watchdog: wait for the end of the twin, then clean up after it."""
     while os.read(0, 1):
         pass
-    # A child caught between fork and exec does not carry the mark yet, hence more than one sweep.
+    # A child caught between fork and exec does not carry the mark yet, hence more than one pass.
     for _ in range(3):
         _kill_all(lambda mark: mark.startswith(f"{twin}."))
-        time.sleep(_LAST_SWEEPS_PAUSE_SECONDS)
+        time.sleep(_LONGEST_PAUSE_SECONDS)
     shutil.rmtree(scratch_folder, ignore_errors=True)
 
 

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twin.compute.instances import Addresses, Instance, Task, new_instance_id
+from twin.compute.instances import Addresses, Instance, Place, Task, new_instance_id
 from twin.compute.metadata import MetadataServer
 
 if TYPE_CHECKING:
@@ -25,14 +25,6 @@ class Host:
     cluster: str
     market: Market
     zone: str
-
-
-@dataclass(frozen=True)
-class Place:
-    """What one container runs on."""
-
-    instance: Instance
-    task: Task
 
 
 class Fleet:

@@ -58,6 +58,14 @@ class Instance:
     tasks: dict[str, Task] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Place:
+    """What one container runs on."""
+
+    instance: Instance
+    task: Task
+
+
 def new_instance_id() -> str:
     """An EC2 instance id."""
     return f"i-{secrets.token_hex(9)[:17]}"

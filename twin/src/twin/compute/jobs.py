@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from moto.batch.models import JobDefinition, JobQueue
 
-    from twin.compute.fleet import Place
+    from twin.compute.instances import Place
     from twin.compute.loop import Cancellable
     from twin.compute.processes import ContainerProcess
     from twin.compute.specification import ContainerSpec

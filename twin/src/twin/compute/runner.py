@@ -21,8 +21,8 @@ from twin.images import ImageNotFound, ImageUnusable, program
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twin.compute.fleet import Host, Place
-    from twin.compute.instances import Instance, Task
+    from twin.compute.fleet import Host
+    from twin.compute.instances import Instance, Place, Task
     from twin.compute.jobs import Attempt, Job, Member
     from twin.compute.loop import Loop
     from twin.compute.processes import ContainerProcess

@@ -31,7 +31,7 @@ class Principal:
     caller
         How policies and messages name it.
     owner
-        The role or user to whom a missing statement would have to be given: ``role reconcile``.
+        The role or user to whom a missing statement would have to be given: ``role worker``.
     secret
         The secret access key, with which its requests are signed.
     identity, boundaries
