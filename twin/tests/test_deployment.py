@@ -239,7 +239,7 @@ def test_an_attribute_that_a_resource_does_not_have_is_named(twin: Twin, tmp_pat
 def test_a_failure_in_a_nested_stack_names_the_resource_within(twin: Twin, tmp_path: Path) -> None:
     (tmp_path / "inner.json").write_text(json.dumps({"Resources": {"Deep": {"Type": "AWS::Zoo::Cage"}}}))
     outer = {"Outer": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "inner.json"}}}
-    with pytest.raises(DeploymentError, match=r"Outer .*Deep \(AWS::Zoo::Cage\)"):
+    with pytest.raises(DeploymentError, match=r"Outer\.Deep \(AWS::Zoo::Cage\)"):
         deploy(twin, tmp_path, outer, name="nested-failure")
 
 

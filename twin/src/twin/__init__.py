@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from twin.cloud import Twin
     from twin.deployment import DeploymentError, Stack
-    from twin.images import FolderImages, Image
+    from twin.images import FolderImages, Image, MappedImages
     from twin.options import TwinOptions
     from twin.server import PortTaken
 
@@ -21,12 +21,13 @@ _HOMES = {
     "DeploymentError": "twin.deployment",
     "FolderImages": "twin.images",
     "Image": "twin.images",
+    "MappedImages": "twin.images",
     "PortTaken": "twin.server",
     "Stack": "twin.deployment",
     "Twin": "twin.cloud",
     "TwinOptions": "twin.options",
 }
-__all__ = ["DeploymentError", "FolderImages", "Image", "PortTaken", "Stack", "Twin", "TwinOptions"]
+__all__ = ["DeploymentError", "FolderImages", "Image", "MappedImages", "PortTaken", "Stack", "Twin", "TwinOptions"]
 
 
 def __getattr__(name: str) -> Any:

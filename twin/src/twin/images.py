@@ -2,7 +2,7 @@
 
 There is no container runtime here. An image stands for a folder with a Dockerfile: of that, ENTRYPOINT, CMD and ENV count; the
 rest made the image, and its work is done by the Python environment that the twin runs in. Which folder that is, the caller of
-the twin says, by a function from an image's address to an `Image`; `FolderImages` is one.
+the twin says, by a function from an image's address to an `Image`; `FolderImages` and `MappedImages` are two.
 """
 
 from __future__ import annotations
@@ -101,6 +101,66 @@ class FolderImages:
                 f"{self.parent.name}/<name> with a Dockerfile; here: {', '.join(folders) or 'none'}",
             )
         return read_folder(folders[max(matching, key=len)], self.python_path)
+
+
+class InvalidImages(ValueError):
+    """A map of images has an entry that nothing can be run from; the message names it."""
+
+
+class MappedImages:
+    """Images by name, each with the folder that builds it or the command that it runs.
+
+    Parameters
+    ----------
+    programs
+        By an image's address, or by the last part of its repository: a folder with a Dockerfile, or a command as a list.
+    project
+        The folder that relative paths start from, and that a command may import from.
+
+    Raises
+    ------
+    InvalidImages
+        An entry is neither a folder with a Dockerfile nor a command.
+
+    Examples
+    --------
+    >>> images = MappedImages({"worker": ["python", "-m", "worker"]}, Path("/shop"))
+    >>> images("123456789012.dkr.ecr.us-east-1.amazonaws.com/worker:1").entrypoint
+    ('python', '-m', 'worker')
+    """
+
+    def __init__(self, programs: Mapping[str, str | Sequence[str]], project: Path) -> None:
+        for name, program in programs.items():
+            _check_program(name, program, project)
+        self._programs = dict(programs)
+        self._project = project
+
+    def __call__(self, address: str) -> Image:
+        """What stands in for an image.
+
+        Raises
+        ------
+        ImageNotFound
+            The map has no entry for it.
+        ImageUnusable
+            Its Dockerfile states its program in a form that needs a container.
+        """
+        program = self._programs.get(address, self._programs.get(repository_name(address)))
+        if program is None:
+            named = ", ".join(sorted(self._programs)) or "none"
+            raise ImageNotFound(address, f"the twin runs images that its map names; here: {named}")
+        if isinstance(program, str):
+            return read_folder(self._project / program)
+        command = tuple(str(self._project / part) if (self._project / part).is_file() else part for part in program)
+        return Image(command, (), {"PYTHONPATH": str(self._project)})
+
+
+def _check_program(name: str, program: object, project: Path) -> None:
+    if isinstance(program, str):
+        if not (project / program / "Dockerfile").is_file():
+            raise InvalidImages(f"the image {name}: there is no {project / program / 'Dockerfile'}")
+    elif not (isinstance(program, Sequence) and program and all(isinstance(part, str) for part in program)):
+        raise InvalidImages(f"the image {name} is a folder or a command, a list of texts, not {program!r}")
 
 
 def repository_name(address: str) -> str:

@@ -25,11 +25,18 @@ class NotModelled(DeploymentError):
     Parameters
     ----------
     what
-        The thing, with its logical id and type where it has one.
+        The things, each with its logical id and type where it has one.
     """
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"the twin does not model {what}: deploy to AWS to use it, or teach twin.deployment about it")
+    def __init__(self, *what: str) -> None:
+        if len(what) == 1:
+            message = f"the twin does not model {what[0]}: deploy to AWS to use it, or teach twin.deployment about it"
+        else:
+            listed = "".join(f"\n  {item}" for item in what)
+            message = (
+                f"the twin does not model{listed}\nDeploy to AWS to use them, or teach twin.deployment about them."
+            )
+        super().__init__(message)
 
 
 class ResourceFailed(DeploymentError):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from twin import credentials
-from twin.deployment import hosting, packaging
-from twin.deployment.errors import DeploymentError
+from twin.deployment import hosting, packaging, survey
+from twin.deployment.errors import DeploymentError, NotModelled
 from twin.deployment.resource import Accepted, Resource
 
 if TYPE_CHECKING:
@@ -83,13 +84,20 @@ def deploy(template: Path, *, stack_name: str, parameters: Mapping[str, str]) ->
     Raises
     ------
     DeploymentError
-        Something in the template or a parameter is wrong, or not modelled; the message names it.
+        Something in the template or a parameter is wrong, or not modelled; the message names it. Every resource type and API
+        that is not modelled is found, also in nested templates, before anything is uploaded or created.
     """
-    packaged = json.dumps(packaging.package(template, _upload)).encode()
+    artefacts: dict[str, bytes] = {}
+    packaged = packaging.package(template, partial(_keep, artefacts))
+    unmodelled = list(survey.find_unmodelled(packaged, parameters, artefacts))
+    if unmodelled:
+        raise NotModelled(*unmodelled)
+    address = _keep(artefacts, json.dumps(packaged).encode())
+    _upload(artefacts)
     _create_or_update(
         {
             "StackName": stack_name,
-            "TemplateURL": packaging.template_url(_upload(packaged)),
+            "TemplateURL": packaging.template_url(address),
             "Parameters": [{"ParameterKey": key, "ParameterValue": str(value)} for key, value in parameters.items()],
             "Capabilities": _CAPABILITIES,
         }
@@ -127,12 +135,18 @@ def _flat(hosted: hosting.HostedStack, path: str = "") -> Iterator[tuple[str, Re
             yield from _flat(nested, f"{path}{logical_id}.")
 
 
-def _upload(body: bytes) -> str:
+def _keep(artefacts: dict[str, bytes], body: bytes) -> str:
+    """Take a body in, and answer the address that it is uploaded to."""
+    address = f"s3://{ARTEFACT_BUCKET}/{packaging.key_of(body)}"
+    artefacts[address] = body
+    return address
+
+
+def _upload(artefacts: Mapping[str, bytes]) -> None:
     s3 = credentials.internal_client("s3")
     region = credentials.region()
     place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
         s3.create_bucket(Bucket=ARTEFACT_BUCKET, **place)
-    key = packaging.key_of(body)
-    s3.put_object(Bucket=ARTEFACT_BUCKET, Key=key, Body=body)
-    return f"s3://{ARTEFACT_BUCKET}/{key}"
+    for address, body in artefacts.items():
+        s3.put_object(Bucket=ARTEFACT_BUCKET, Key=address.rpartition("/")[2], Body=body)

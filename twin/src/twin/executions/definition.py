@@ -126,6 +126,8 @@ def _sdk_problems(where: str, integration: str, pattern: str, parameters: Mappin
     except services.UnknownAction as error:
         yield f"{where}: {error}"
         return
+    if not services.is_modelled(parts[1], parts[2]):
+        yield f"{where}: {integration} is not modelled by the twin, which would answer without doing what AWS does"
     for path in casing.unknown_members(parameters, shape):
         yield f"{where}: {parts[1]}:{parts[2]} takes no parameter {path}"
 

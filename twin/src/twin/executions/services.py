@@ -1,8 +1,9 @@
-"""What botocore knows of the services that Tasks call."""
+"""What botocore knows of the services that Tasks call, and which of them the twin models."""
 
 from __future__ import annotations
 
 import functools
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
@@ -43,6 +44,28 @@ _BOTOCORE_NAMES = {
     "eventbridge": "events",
     "cloudwatchlogs": "logs",
 }
+
+
+# The services whose permissions the twin knows, by botocore's names, each with moto's name of it. moto answers for many more: it keeps
+# what it is given and does nothing about it, and an execution would go on as if a Glue job had run.
+_MODELLED = {
+    "batch": "batch",
+    "dynamodb": "dynamodb",
+    "events": "events",
+    "iam": "iam",
+    "lambda": "awslambda",
+    "logs": "logs",
+    "s3": "s3",
+    "scheduler": "scheduler",
+    "secretsmanager": "secretsmanager",
+    "sns": "sns",
+    "sqs": "sqs",
+    "ssm": "ssm",
+    "stepfunctions": "stepfunctions",
+    "sts": "sts",
+}
+_FOUND_BY_PATH = frozenset({"lambda", "s3"})
+"""Services whose operations moto finds by a request's path, not by a method of the operation's name."""
 
 
 class UnknownAction(ValueError):
@@ -87,6 +110,17 @@ def operation(model: ServiceModel, api_action: str) -> OperationModel:
     if name not in model.operation_names:
         raise UnknownAction(f"{model.service_id} has no API action {api_action}")
     return model.operation_model(name)
+
+
+def is_modelled(api_name: str, api_action: str) -> bool:
+    """Whether the twin does what this API action does on AWS, as far as moto implements it."""
+    service = botocore_name(api_name)
+    if service not in _MODELLED or service in _FOUND_BY_PATH:
+        return service in _MODELLED
+    paths = importlib.import_module(f"moto.{_MODELLED[service]}.urls").url_paths
+    responses = [getattr(answer, "__self__", None) for answer in paths.values()]
+    methods = {name.replace("_", "").lower() for response in responses if response for name in dir(response)}
+    return api_action.lower() in methods
 
 
 def call(client: Any, model: OperationModel, parameters: Mapping[str, Json]) -> dict[str, Json]:

@@ -63,6 +63,15 @@ class Definition:
         return self.arn.split(":")[3]
 
 
+def find_unsupported(package_type: str, runtime: str) -> str | None:
+    """Why the twin does not run such a function; None when it does."""
+    if package_type != "Zip":
+        return "is a container image: the twin runs functions of type Zip"
+    if not runtime.startswith("python"):
+        return f"has the runtime {runtime}: the twin runs Python functions"
+    return None
+
+
 def of(function: LambdaFunction) -> Definition:
     """The definition of a function that moto holds.
 
@@ -72,10 +81,8 @@ def of(function: LambdaFunction) -> Definition:
         It is an image, its runtime is not Python, or a layer of it was deleted.
     """
     runtime = str(function.run_time)
-    if function.package_type != "Zip":
-        raise UnsupportedFunction(f"{function.function_name} is a container image: the twin runs functions of type Zip")
-    if not runtime.startswith("python"):
-        raise UnsupportedFunction(f"{function.function_name} has the runtime {runtime}: the twin runs Python functions")
+    if problem := find_unsupported(function.package_type, runtime):
+        raise UnsupportedFunction(f"{function.function_name} {problem}")
     return Definition(
         name=function.function_name,
         arn=":".join(function.function_arn.split(":")[:7]),
