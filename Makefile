@@ -39,6 +39,10 @@ demo: setup ## Take one real day of flights through the whole system, on this ma
 test: lint ## Lint, then every test but the soak.
 	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" --ignore tests/validate --ignore tests/images
 
+.PHONY: coverage
+coverage: setup ## Lines and branches of the deployed code that the unit tests reach; at least 95%.
+	$(PYTEST) -n 2 --dist loadfile -m "not soak" --cov --cov-report=term-missing:skip-covered tests/unit
+
 .PHONY: test-sfn-local
 test-sfn-local: setup ## The state machine's cases on Step Functions Local, where Docker has its image.
 	$(PYTEST) -m sfn_local tests/statemachine

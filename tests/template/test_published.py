@@ -14,7 +14,7 @@ from twin.deployment import template as templates
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-DECISION = (ROOT / "docs/decisions/0014-aws-templates-as-judges.md").read_text()
+DECISION = (ROOT / "docs/decisions/0014-compared-with-aws-templates.md").read_text()
 THEIRS_ALONE, OURS_ALONE, OTHER_VALUES = "Set by them, not by ours", "Set by ours, not by them", "Set to other values"
 WHOLE_TYPE = "every property"
 # Where jobs run. What a bucket or a rule of ours has beyond AWS's samples is the subject of rules, not of this comparison.
