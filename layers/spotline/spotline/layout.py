@@ -147,7 +147,7 @@ def postprocess_prefix(run_id: str) -> str:
 
 def parent_job_id(batch_job_id: str) -> str:
     """The job that a member belongs to: Batch names array children `id:n` and nodes `id#n`."""
-    return re.split(r"[:#]", batch_job_id, maxsplit=1)[0]
+    return re.split(r"[:#]", batch_job_id)[0]
 
 
 def notice_key(job_id: str, member: int) -> str:

@@ -55,4 +55,4 @@ def _is_unprintable(one: str) -> bool:
 
 
 def _escape(one: str) -> str:
-    return one.encode("unicode_escape", "backslashreplace").decode()
+    return one.encode("unicode_escape").decode()

@@ -51,6 +51,25 @@ def test_a_malformed_key_is_refused_by_name(key: str, complaint: str) -> None:
         parse_data_key(key)
 
 
+def refusal_of(key: str) -> str:
+    with pytest.raises(MalformedKey) as refused:
+        parse_data_key(key)
+    return str(refused.value)
+
+
+def test_a_refusal_names_the_key_and_the_character_in_a_way_that_people_can_read() -> None:
+    assert refusal_of("data/flights/20130209/a\u202evsc.csv") == (
+        r"'data/flights/20130209/a\u202evsc.csv' holds the character '\u202e', which is a control character or changes how others are"
+        " shown; rename the file"
+    )
+    assert refusal_of("data/f.csv") == ("'data/f.csv' is not data/<dataset>/YYYYMMDD/<file> or data/YYYYMMDD/<file>")
+
+
+def test_a_refusal_shows_no_more_than_60_characters_of_what_is_wrong() -> None:
+    assert f"the dataset '{'d' * 60}' must begin" in refusal_of(f"data/{'d' * 99}/20130209/f.csv")
+    assert f": '{'9' * 60}' is not a day" in refusal_of(f"data/flights/{'9' * 99}/f.csv")
+
+
 @pytest.mark.parametrize(
     ("key", "ours"),
     [
@@ -68,7 +87,7 @@ def test_only_what_is_under_data_is_ours(key: str, ours: bool) -> None:
 def test_members_find_each_other_under_their_parents_id(job_id: str) -> None:
     assert parent_job_id(job_id) == "5f0c-11"
     assert rendezvous_key(job_id) == "rendezvous/5f0c-11.json"
-    assert notice_key(job_id, 3).startswith(notice_prefix("5f0c-11"))
+    assert notice_key(job_id, 3) == f"{notice_prefix('5f0c-11')}0003.json"
 
 
 def test_a_default_dataset_s_days_lie_in_two_places() -> None:
@@ -93,6 +112,8 @@ def test_a_contract_s_key_names_its_dataset(key: str, dataset: str | None) -> No
 
 def test_a_run_s_own_places() -> None:
     assert layout.run_contract_key("r") == "runs/r/contract.json"
+    assert layout.preprocess_prefix("r") == "runs/r/preprocess/"
+    assert layout.analysis_prefix("r") == "runs/r/analysis/"
     assert layout.postprocess_prefix("r") == "runs/r/postprocess/"
 
 

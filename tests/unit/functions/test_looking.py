@@ -1,0 +1,468 @@
+"""One reconcile, on AWS in memory: what it reads and in which order, which job it finds, and how it ends a gang."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from looking import Look, failure_of, noticed_members, published_by
+from spotline.executions import Execution
+from spotline.failures import NOT_RUNNING
+from spotline.gangs import Close, Requeue
+from spotline.layout import MANIFEST, analysis_prefix, notice_key
+from spotline.manifests import AnalysisManifest
+from spotline.objects import S3Objects
+from spotline.runs import Market, MarketChoice
+from tests.unit.protocol.calls import Crashed, InternalServerError
+from tests.unit.protocol.scenes import at_the_gang, gang_jobs, launch_all
+from tests.unit.protocol.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spotline.gangs import Gang
+    from tests.unit.protocol.steps import Execution as Ran
+
+
+class InOrder(Counter[str]):
+    """The calls that were made, in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def __setitem__(self, name: str, times: int) -> None:
+        if times > self[name]:
+            self.calls.append(name)
+        super().__setitem__(name, times)
+
+
+def record(world: World) -> list[str]:
+    """The calls that are made from now on; several of one kind in a row are one."""
+    world.line.counts = counts = InOrder()
+    return counts.calls
+
+
+def squeezed(calls: list[str]) -> list[str]:
+    return [name for number, name in enumerate(calls) if calls[number - 1 : number] != [name]]
+
+
+def a_running_gang(**limits: int) -> tuple[World, Ran, dict[str, Any]]:
+    world = World(**limits)
+    [execution] = at_the_gang(world)
+    launch_all(world)
+    [job] = gang_jobs(world)
+    world.start_job(job["jobId"])
+    return world, execution, job
+
+
+def wait_behind(world: World, *versions: str) -> list[Ran]:
+    """Runs whose launcher was called while others' gangs run."""
+    for version in versions:
+        world.land(version)
+    for job in world.batch.unfinished():
+        if "members" not in job:
+            world.finish_job(job["jobId"])
+    world.tell_steps()
+    launch_all(world)
+    return [one for one in world.steps.executions.values() if one.version_id in versions]
+
+
+def open_gang(world: World) -> Gang:
+    [gang] = world.table.open_gangs()
+    return gang
+
+
+# What is read, and when (docs/decisions/0015-what-one-reconcile-reads.md)
+
+
+def test_jobs_are_listed_before_records_are_read_and_executions_come_last() -> None:
+    world, execution, _ = a_running_gang()
+    calls = record(world)
+    world.look.again()
+    listings = ["list_jobs", "query", "list_executions", "query", "describe_jobs"]
+    # Of a run: its gangs, its generation, its execution; then the gang's job and its members
+    run = ["query", "get_item", "describe_execution", "describe_jobs", "update_item"]
+    assert squeezed(calls)[: len(listings + run)] == listings + run
+    assert execution.status == "RUNNING"
+
+
+def test_an_event_reads_its_own_run_and_nothing_else() -> None:
+    world, execution, _ = a_running_gang(spot_max_gangs=9)
+    wait_behind(world, "v2", "v3")
+    calls = record(world)
+    seen = world.look.again(execution.name)
+    assert squeezed(calls) == ["query", "get_item", "describe_execution", "describe_jobs", "update_item"]
+    assert (seen.runs, seen.jobs, seen.done, seen.failed) == (1, (), [], [])
+
+
+def test_a_look_over_everything_counts_the_runs_and_describes_their_jobs() -> None:
+    world, _, _ = a_running_gang(spot_max_gangs=9)
+    wait_behind(world, "v2", "v3")
+    seen = world.look.again()
+    assert seen.runs == 3
+    assert sorted(found.job_id for found in seen.jobs) == sorted(one["jobId"] for one in gang_jobs(world))
+
+
+def test_the_longest_waiting_job_is_measured_though_nothing_has_to_be_done_about_its_run() -> None:
+    world = World()
+    world.land("v1")
+    [job] = world.batch.unfinished()
+    world.clock.advance(timedelta(hours=1))
+    seen = world.look.again()
+    assert seen.runs == 0
+    assert [found.job_id for found in seen.jobs] == [job["jobId"]]
+
+
+def test_a_reconcile_that_is_out_of_time_says_how_many_runs_it_leaves_and_still_hands_out_slots() -> None:
+    # Given three runs whose gangs are over, of which there is time for one, and a gang that waits
+    world = World(spot_max_gangs=3)
+    at_the_gang(world, "v1", "v2", "v3", "v4")
+    launch_all(world)
+    for job in gang_jobs(world):
+        world.start_job(job["jobId"])
+        world.finish_job(job["jobId"])
+    left = iter([False, True])
+    look = Look(
+        world.clients,
+        world.table,
+        world.allowances,
+        world.launcher,
+        world.look_settings,
+        world.clock,
+        lambda: next(left),
+    )
+    seen = look.again()
+    assert seen.runs == 1
+    assert seen.failed == ["3 runs: no time was left for them; the next reconcile begins with them"]
+    assert len(gang_jobs(world)) == 4
+
+
+@pytest.mark.parametrize("age", [timedelta(days=13), timedelta(days=15)])
+def test_a_failed_run_is_read_for_as_long_as_it_can_be_redriven(age: timedelta) -> None:
+    # Given a run that failed long ago, and runs again
+    world = World()
+    world.land("v1")
+    [execution] = world.steps.executions.values()
+    world.stop(execution)
+    world.look.again(execution.name)
+    assert run_record(world, execution)["status"] == "ABORTED"
+    world.clock.advance(age)
+    world.redrive(execution)
+    world.clock.advance(timedelta(hours=1))
+    # When nothing else points at it
+    for job in world.batch.unfinished():
+        world.batch.end(job["jobId"], "SUCCEEDED", code=0)
+    # Then its record is repaired as long as that may be
+    seen = world.look.again()
+    assert seen.runs == (1 if age < timedelta(days=14) else 0)
+
+
+def run_record(world: World, execution: Ran) -> dict[str, Any]:
+    return world.dynamodb.items[f"RUN#{execution.name}", "RUN"]
+
+
+# Strays
+
+
+@pytest.mark.parametrize(
+    ("end", "listed"),
+    [
+        (None, False),
+        ("SUCCEEDED", False),
+        ("FAILED", True),
+        ("ABORTED", True),
+        ("TIMED_OUT", True),
+    ],
+)
+def test_an_events_run_has_its_jobs_listed_only_when_its_end_may_have_left_some(end: str | None, listed: bool) -> None:
+    world = World()
+    world.land("v1")
+    [execution] = world.steps.executions.values()
+    if end is not None:
+        world._finish(execution, end)
+    calls = record(world)
+    seen = world.look.again(execution.name)
+    assert ("list_jobs" in calls) is listed
+    [job] = world.batch.jobs.values()
+    if listed:
+        assert (job["status"], job["statusReason"]) == ("FAILED", NOT_RUNNING)
+        assert seen.done == [f"{execution.name}: ended stray preprocess job {job['jobId']}"]
+    else:
+        assert job["status"] == "RUNNABLE"
+
+
+def test_an_execution_that_step_functions_does_not_know_is_not_noted_and_nothing_of_it_is_ended() -> None:
+    world = World()
+    seen = world.look.again("nobody-20130209-0")
+    assert seen.failed == []
+    assert world.dynamodb.items == {}
+    assert world.line.counts["list_jobs"] == 0
+
+
+def test_a_run_record_says_when_its_execution_was_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a description that takes a minute
+    world = World()
+    world.land("v1")
+    [execution] = world.steps.executions.values()
+    describe, began = world.steps.describe_execution, world.clock.now
+
+    def describe_slowly(**call: Any) -> Any:
+        world.clock.advance(timedelta(minutes=1))
+        return describe(**call)
+
+    monkeypatch.setattr(world.steps, "describe_execution", describe_slowly)
+    world.look.again(execution.name)
+    # Then it counts as no newer than its call: a description that was asked for later overwrites it
+    assert run_record(world, execution)["seen_at"] == began.isoformat()
+    assert run_record(world, execution)["execution_arn"] == execution.arn
+
+
+# A job that was submitted and not written down
+
+
+@pytest.mark.parametrize(("market", "queue"), [(MarketChoice.SPOT_ONLY, "spot"), (MarketChoice.ON_DEMAND, "on-demand")])
+def test_a_found_job_is_recorded_as_the_gangs(market: MarketChoice, queue: str) -> None:
+    # Given a launcher that died between submission and record
+    world = World()
+    world.ask_for("v1", market)
+    at_the_gang(world)
+    record_job = world.table.record_job
+
+    def die(gang: Gang, job_id: str) -> bool:
+        raise Crashed
+
+    world.table.record_job = die  # type: ignore[method-assign]
+    world.launch(world.launches[0])
+    world.table.record_job = record_job  # type: ignore[method-assign]
+    [job] = gang_jobs(world)
+    assert (job["jobQueue"], open_gang(world).job_id) == (queue, None)
+    # When there is a reconcile, then the job is the gang's, and no later one looks for it
+    world.look.again(open_gang(world).run_id)
+    assert open_gang(world).job_id == job["jobId"]
+    calls = record(world)
+    world.look.again(open_gang(world).run_id)
+    assert "list_jobs" not in calls
+
+
+def test_no_job_is_looked_for_before_anybody_submitted_one() -> None:
+    world, _, _ = a_running_gang()
+    [execution] = wait_behind(world, "v2")
+    calls = record(world)
+    world.look.again(execution.name)
+    assert "list_jobs" not in calls
+    assert "describe_jobs" not in calls
+
+
+# How a gang ends
+
+
+def test_slot_and_hours_are_given_back_before_the_token_is_answered_and_the_record_is_closed_last() -> None:
+    world = World()
+    world.ask_for("v1", MarketChoice.ON_DEMAND)
+    [execution] = at_the_gang(world)
+    launch_all(world)
+    [job] = gang_jobs(world)
+    world.start_job(job["jobId"])
+    world.clock.advance(timedelta(hours=1))
+    world.finish_job(job["jobId"])
+    at_answer: list[tuple[set[str], timedelta, bool]] = []
+    succeed = world.steps.send_task_success
+
+    def answer(**call: Any) -> None:
+        gang = open_gang(world)
+        spent = world.allowances.spent(world.clock.now)
+        at_answer.append((world.allowances.slot_holders(Market.ON_DEMAND), spent, gang.job_id is not None))
+        succeed(**call)
+
+    world.steps.send_task_success = answer  # type: ignore[method-assign]
+    seen = world.look.again(execution.name)
+    assert at_answer == [(set(), timedelta(hours=1), True)]
+    assert list(world.table.open_gangs()) == []
+    assert seen.done == [f"{execution.name}#1: Succeed", f"{execution.name}#1: Close"]
+    assert seen.freed == {Market.ON_DEMAND}
+
+
+def end_with(
+    world: World, job: dict[str, Any], reason: str = "Essential container in task exited", code: int = 1
+) -> None:
+    world.batch.end(job["jobId"], "FAILED", reason=reason, code=code)
+
+
+def finish(world: World, job: dict[str, Any]) -> None:
+    world.finish_job(job["jobId"])
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome"),
+    [
+        (finish, "SUCCEEDED"),
+        (end_with, "Job.Failed"),
+        (lambda world, job: end_with(world, job, code=78), "Job.Misconfigured"),
+        (lambda world, job: end_with(world, job, "Host EC2 (instance i-1) terminated."), "Spot.Interrupted"),
+    ],
+)
+def test_a_closed_gangs_record_says_how_it_ended(end: Callable[[World, dict[str, Any]], None], outcome: str) -> None:
+    world, execution, job = a_running_gang()
+    end(world, job)
+    world.look.again(execution.name)
+    assert world.dynamodb.items[f"RUN#{execution.name}", "GANG#0001"]["outcome"] == outcome
+
+
+def test_a_gang_that_is_closed_without_an_answer_has_ended_and_no_more_is_said() -> None:
+    world, execution, _ = a_running_gang()
+    world.look._act(open_gang(world), [Close()])
+    assert world.dynamodb.items[f"RUN#{execution.name}", "GANG#0001"]["outcome"] == "ended"
+
+
+def test_a_gang_that_waits_again_does_so_from_now_on() -> None:
+    world, execution, _ = a_running_gang()
+    world.clock.advance(timedelta(hours=1))
+    world.look._act(open_gang(world), [Requeue(timedelta(minutes=30))])
+    assert open_gang(world).requeued_at == world.clock.now
+    assert world.allowances.slot_holders(Market.SPOT) == set()
+    assert open_gang(world).generation == 2
+    assert execution.waits_for == open_gang(world).task_token
+
+
+def test_a_gang_that_only_waited_frees_no_slot_and_nobody_is_read_for_it() -> None:
+    # Given a gang in the only slot, one behind it whose run was stopped, and another one behind that
+    world, _, _ = a_running_gang()
+    second, _ = wait_behind(world, "v2", "v3")
+    world.stop(second)
+    # When the stopped one is looked at
+    seen = world.look.again(second.name)
+    assert seen.done == [f"{second.name}#1: Fail", f"{second.name}#1: Close"]
+    assert seen.freed == set()
+
+
+def test_a_slot_that_an_event_frees_goes_to_whoever_is_next_in_that_market() -> None:
+    world, execution, job = a_running_gang()
+    [second] = wait_behind(world, "v2")
+    world.finish_job(job["jobId"])
+    seen = world.look.again(execution.name)
+    assert seen.freed == {Market.SPOT}
+    assert seen.launched == [Market.SPOT]
+    assert [one["tags"]["spotline:run-id"] for one in gang_jobs(world)] == [execution.name, second.name]
+
+
+def test_what_fails_while_slots_are_handed_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, execution, job = a_running_gang()
+    world.finish_job(job["jobId"])
+
+    def fail(market: Market) -> set[str]:
+        raise InternalServerError
+
+    monkeypatch.setattr(world.allowances, "slot_holders", fail)
+    assert [line.partition(":")[0] for line in world.look.again(execution.name).failed] == ["slots"]
+    failed = world.look.again().failed
+    assert [line.partition(":")[0] for line in failed] == ["SPOT slots", "ON_DEMAND slots"]
+
+
+def test_a_record_that_cannot_be_read_is_named_once() -> None:
+    world, _, job = a_running_gang(spot_max_gangs=2)
+    [bad] = wait_behind(world, "v2")
+    world.dynamodb.items[f"RUN#{bad.name}", "GANG#0001"]["market"] = "BLACK"
+    world.finish_job(job["jobId"])
+    seen = world.look.again()
+    by_run, by_listing = sorted(seen.failed)
+    assert by_run.startswith(f"{bad.name}: ")
+    assert by_listing.startswith(f"item RUN#{bad.name} GANG#0001: ")
+
+
+# What a gang left
+
+
+def manifest(generation: int) -> bytes:
+    left = AnalysisManifest("clean", "digest", 2, 1, None, (), "model", "job", generation)
+    return left.to_json()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (manifest(1), ("s3://results/{prefix}manifest.json", "")),
+        (manifest(2), (None, "s3://results/{prefix}manifest.json is of generation 2")),
+        (manifest(0), (None, "s3://results/{prefix}manifest.json is of generation 0")),
+        (None, (None, "s3://results/{prefix}manifest.json does not exist")),
+    ],
+)
+def test_only_the_manifest_of_this_very_gang_counts(body: bytes | None, expected: tuple[str | None, str]) -> None:
+    world, execution, _ = a_running_gang()
+    prefix = analysis_prefix(execution.name)
+    if body is not None:
+        world.s3.objects["results", f"{prefix}{MANIFEST}"] = body
+    found, why = published_by(S3Objects("results", prefix, world.clients.s3), open_gang(world))
+    assert (found, why) == (expected[0] and expected[0].format(prefix=prefix), expected[1].format(prefix=prefix))
+
+
+def test_a_manifest_that_cannot_be_read_is_named() -> None:
+    world, execution, _ = a_running_gang()
+    prefix = analysis_prefix(execution.name)
+    world.s3.objects["results", f"{prefix}{MANIFEST}"] = b"{"
+    found, why = published_by(S3Objects("results", prefix, world.clients.s3), open_gang(world))
+    assert found is None
+    assert why.startswith(f"s3://results/{prefix}{MANIFEST}")
+
+
+def test_a_gang_that_succeeded_with_another_ones_manifest_fails_and_says_so() -> None:
+    world, execution, job = a_running_gang()
+    world.batch.end(job["jobId"], "SUCCEEDED", code=0)
+    world.s3.objects["results", f"{analysis_prefix(execution.name)}{MANIFEST}"] = manifest(7)
+    world.look.again(execution.name)
+    assert (execution.status, execution.error) == ("FAILED", "Job.Failed")
+    assert "is of generation 7" in execution.cause
+
+
+def test_the_task_gets_the_manifest_that_its_gang_left() -> None:
+    world, execution, job = a_running_gang()
+    answers: list[dict[str, Any]] = []
+    succeed = world.steps.send_task_success
+
+    def answer(**call: Any) -> None:
+        answers.append(json.loads(call["output"]))
+        succeed(**call)
+
+    world.steps.send_task_success = answer  # type: ignore[method-assign]
+    world.finish_job(job["jobId"])
+    world.look.again(execution.name)
+    assert answers == [
+        {
+            "manifest": f"s3://results/{analysis_prefix(execution.name)}{MANIFEST}",
+            "generation": 1,
+            "market": "SPOT",
+            "job_id": job["jobId"],
+        }
+    ]
+
+
+def test_a_notice_that_cannot_be_read_is_named_in_the_log_and_the_others_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world, execution, job = a_running_gang()
+    prefix = analysis_prefix(execution.name)
+    for member, body in enumerate([b"{", b'{"kind": "spot"}', b'{"kind": "sigterm"}', b"{}"]):
+        world.s3.objects["results", prefix + notice_key(job["jobId"], member)] = body
+    world.s3.objects["results", f"{prefix}{notice_key(job['jobId'], 0)}.bak"] = b'{"kind": "spot"}'
+    assert noticed_members(S3Objects("results", prefix, world.clients.s3), job["jobId"]) == [1]
+    named = [vars(line) for line in caplog.records]
+    assert [line["message"] for line in named] == ["a notice cannot be read and does not count"] * 2
+    assert {line["job_id"] for line in named} == {job["jobId"]}
+    assert [notice_key(job["jobId"], 0) in line["reason"] for line in named] == [True, True]
+
+
+def test_a_members_spot_notice_counts_before_what_batch_says() -> None:
+    world, execution, job = a_running_gang()
+    key = analysis_prefix(execution.name) + notice_key(job["jobId"], 1)
+    world.s3.objects["results", key] = b'{"kind": "spot"}'
+    end_with(world, job)
+    world.look.again(execution.name)
+    assert world.dynamodb.items[f"RUN#{execution.name}", "GANG#0001"]["outcome"] == "Spot.Interrupted"
+
+
+def test_of_a_long_cause_that_nobody_typed_the_beginning_is_kept() -> None:
+    assert failure_of(Execution("arn", "FAILED", error="E", cause="x" * 2001)) == ("E", "x" * 2000)
