@@ -29,7 +29,7 @@ def _typed(value: Any) -> dict[str, Any]:
 
 @dataclass
 class FakeDynamoDB:
-    """One table; of DynamoDB's expressions, what `RunTable` and `Allowances` say."""
+    """One table; of DynamoDB's expressions, what `RunTable`, `Allowances` and a sweep's `Lease` say."""
 
     line: Line = field(default_factory=Line)
     items: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
@@ -65,7 +65,8 @@ class FakeDynamoDB:
         names, values = self._check(item, **more)
         updated = _apply(UpdateExpression, item, names, values)
         self.items[at] = item | {"pk": at[0], "sk": at[1]}
-        return {"Attributes": {name: _typed(item[name]) for name in updated if name in item}}
+        returned = self.items[at] if more.get("ReturnValues") == "ALL_NEW" else updated
+        return {"Attributes": {name: _typed(item[name]) for name in returned if name in item}}
 
     def _check(self, item: dict[str, Any], **more: Any) -> tuple[dict[str, str], dict[str, Any]]:
         """The expression's names and values; refuses an item for which the condition does not hold."""
