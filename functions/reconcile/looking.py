@@ -236,7 +236,7 @@ def noticed_members(results: Objects, job_id: str) -> list[int]:
     for key in results.keys(layout.notice_prefix(job_id)):
         try:
             member = layout.parse_notice_key(job_id, key)
-            notice = parse_object(results.read(key, NOTICE_BYTES).body, results.location(key), NOTICE_BYTES)
+            notice = parse_object(results.read(key, NOTICE_BYTES).body, results.location(key))
         except DocumentError as error:
             logger.warning("a notice cannot be read and does not count", job_id=job_id, reason=str(error))
             continue

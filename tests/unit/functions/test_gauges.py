@@ -30,6 +30,12 @@ def job(queue: str, waiting_minutes: int | None) -> OurJob:
     return OurJob("job", "run", Stage.PREPROCESS, "arn", NOW - timedelta(days=1), queue=queue, waiting_since=since)
 
 
+def test_an_age_is_in_seconds_for_the_queues_own_chart() -> None:
+    assert list(gauges.waiting([job("arn:main", 1)], {"arn:main": "main"}, NOW)) == [
+        Measurement("RunnableAgeSeconds", 60, "Seconds", {"Queue": "main"})
+    ]
+
+
 def ages(*jobs: OurJob) -> dict[str, float]:
     return {it.dimensions["Queue"]: it.value for it in gauges.waiting(jobs, QUEUES, NOW)}
 
@@ -99,18 +105,26 @@ def test_what_a_gang_reserved_is_spent_until_it_settles() -> None:
     assert world.allowances.spent(NOW - timedelta(days=1)) == timedelta(0)
 
 
-def test_a_run_counts_for_the_day_on_which_it_succeeded() -> None:
+@pytest.mark.parametrize(
+    ("stopped", "counts"),
+    [
+        (datetime(2013, 2, 9, tzinfo=UTC), 1),
+        (datetime(2013, 2, 9, 12, 34, 56, 789, tzinfo=UTC), 1),
+        (datetime(2013, 2, 8, 23, 59, 59, 999999, tzinfo=UTC), 0),
+    ],
+)
+def test_a_run_counts_for_the_day_on_which_it_succeeded(stopped: datetime, counts: int) -> None:
     asked: dict[str, Any] = {}
 
     class Steps:
         def list_executions(self, **request: Any) -> dict[str, Any]:
             asked.update(request)
-            stops = (NOW, NOW.replace(hour=0), NOW - timedelta(hours=13))
-            return {"executions": [{"stopDate": stop} for stop in stops]}
+            return {"executions": [{"stopDate": stopped}]}
 
-    (measured,) = gauges.successes(Steps(), "arn:machine", NOW)  # type: ignore[arg-type]
-    assert (measured.name, measured.value) == ("RunsSucceededToday", 2)
-    assert (asked["stateMachineArn"], asked["statusFilter"]) == ("arn:machine", "SUCCEEDED")
+    now = datetime(2013, 2, 9, 12, 34, 56, 789, tzinfo=UTC)
+    measured = list(gauges.successes(Steps(), "arn:machine", now))  # type: ignore[arg-type]
+    assert measured == [Measurement("RunsSucceededToday", counts)]
+    assert asked == {"stateMachineArn": "arn:machine", "statusFilter": "SUCCEEDED", "maxResults": 100}
 
 
 def emitted(output: str) -> Iterator[dict[str, Any]]:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from looking import Look, failure_of, noticed_members, published_by
+from looking import NOTICE_BYTES, Look, failure_of, noticed_members, published_by
 from spotline.executions import Execution
-from spotline.failures import NOT_RUNNING
+from spotline.failures import FENCED_OFF, GIVES_WAY, NOT_RUNNING, WAITED_TOO_LONG
 from spotline.gangs import Close, Requeue
 from spotline.layout import MANIFEST, analysis_prefix, notice_key
 from spotline.manifests import AnalysisManifest
 from spotline.objects import S3Objects
-from spotline.runs import Market, MarketChoice
+from spotline.runs import Market, MarketChoice, Priority
 from tests.unit.protocol.calls import Crashed, InternalServerError
 from tests.unit.protocol.scenes import at_the_gang, gang_jobs, launch_all
+from tests.unit.protocol.steps import ON_DEMAND
 from tests.unit.protocol.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from spotline.gangs import Gang
     from tests.unit.protocol.steps import Execution as Ran
@@ -88,6 +91,8 @@ def test_jobs_are_listed_before_records_are_read_and_executions_come_last() -> N
     # Of a run: its gangs, its generation, its execution; then the gang's job and its members
     run = ["query", "get_item", "describe_execution", "describe_jobs", "update_item"]
     assert squeezed(calls)[: len(listings + run)] == listings + run
+    # And nothing is listed again when nothing was freed
+    assert (calls.count("query"), calls.count("list_executions")) == (3, 1)
     assert execution.status == "RUNNING"
 
 
@@ -166,7 +171,42 @@ def run_record(world: World, execution: Ran) -> dict[str, Any]:
     return world.dynamodb.items[f"RUN#{execution.name}", "RUN"]
 
 
+def test_a_failed_event_names_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, execution, _ = a_running_gang()
+
+    def fail(**_: Any) -> Any:
+        raise InternalServerError
+
+    monkeypatch.setattr(world.steps, "describe_execution", fail)
+    [failed] = world.look.again(execution.name).failed
+    assert failed.startswith(f"{execution.name}: InternalServerError")
+
+
 # Strays
+
+
+def test_jobs_are_listed_once_for_all_runs() -> None:
+    # Given many runs that were stopped, with and without a job
+    world = World()
+    for number in range(9):
+        world.land(f"v{number}")
+    for execution in world.steps.executions.values():
+        world.stop(execution)
+    quiet = World()
+    quiet.look.again()
+    for job in list(world.batch.jobs.values())[:4]:
+        world.batch.end(job["jobId"], "FAILED")
+    world.line.counts.clear()
+    seen = world.look.again()
+    assert len(seen.done) == 5
+    assert world.line.counts["list_jobs"] == quiet.line.counts["list_jobs"]
+    # Nor for runs that have no job and are read for another reason
+    for execution in world.steps.executions.values():
+        world.redrive(execution)
+        execution.status = "FAILED"
+    world.line.counts.clear()
+    world.look.again()
+    assert world.line.counts["list_jobs"] == quiet.line.counts["list_jobs"]
 
 
 @pytest.mark.parametrize(
@@ -259,6 +299,50 @@ def test_no_job_is_looked_for_before_anybody_submitted_one() -> None:
 
 
 # How a gang ends
+
+
+@pytest.mark.parametrize(("market", "minutes"), [(MarketChoice.SPOT_ONLY, 15), (MarketChoice.ON_DEMAND, 60)])
+def test_a_job_that_waits_too_long_for_capacity_of_its_market_is_terminated_with_the_reason(
+    market: MarketChoice, minutes: int
+) -> None:
+    world = World()
+    world.ask_for("v1", market)
+    [execution] = at_the_gang(world)
+    launch_all(world)
+    [job] = gang_jobs(world)
+    world.clock.advance(timedelta(minutes=minutes))
+    assert world.look.again(execution.name).done == []
+    world.clock.advance(timedelta(seconds=1))
+    assert world.look.again(execution.name).done == [f"{execution.name}#1: Terminate"]
+    assert (job["status"], job["statusReason"]) == ("FAILED", WAITED_TOO_LONG)
+
+
+def test_a_gang_that_a_newer_one_fenced_off_is_ended_with_the_reason() -> None:
+    world, execution, job = a_running_gang()
+    world.table.raise_generation(execution.name, execution_arn=execution.arn)
+    assert world.look.again(execution.name).done[0] == f"{execution.name}#1: Terminate"
+    assert (job["status"], job["statusReason"]) == ("FAILED", FENCED_OFF)
+
+
+def test_all_that_was_done_is_reported() -> None:
+    world, first, _ = a_running_gang(spot_max_gangs=2)
+    [second] = wait_behind(world, "v2")
+    for job in gang_jobs(world):
+        end_with(world, job)
+    done = world.look.again().done
+    assert done[:4] == [f"{name}#1: {act}" for name in sorted([first.name, second.name]) for act in ("Fail", "Close")]
+
+
+def test_a_gang_that_gave_way_is_launched_again_by_the_reconcile_that_sees_its_end_if_a_slot_is_free() -> None:
+    world = World()
+    world.ask_for("v1", MarketChoice.SPOT_ONLY, Priority.BACKFILL)
+    [execution] = at_the_gang(world)
+    launch_all(world)
+    [job] = gang_jobs(world)
+    world.start_job(job["jobId"])
+    end_with(world, job, GIVES_WAY)
+    seen = world.look.again()
+    assert seen.done == [f"{execution.name}#1: Requeue", f"{execution.name}#2: submitted"]
 
 
 def test_slot_and_hours_are_given_back_before_the_token_is_answered_and_the_record_is_closed_last() -> None:
@@ -363,6 +447,27 @@ def test_what_fails_while_slots_are_handed_out_is_named(monkeypatch: pytest.Monk
     assert [line.partition(":")[0] for line in failed] == ["SPOT slots", "ON_DEMAND slots"]
 
 
+def test_what_fails_while_runs_are_sent_on_to_on_demand_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, _, _ = a_running_gang()
+    wait_behind(world, "v2")
+    world.clock.advance(timedelta(hours=3))
+
+    def fail(now: datetime) -> timedelta:
+        raise InternalServerError
+
+    monkeypatch.setattr(world.allowances, "spent", fail)
+    assert [line.partition(":")[0] for line in world.look.again().failed] == ["slots"]
+
+
+def test_a_run_that_waited_too_long_for_spot_goes_on_to_on_demand() -> None:
+    world, _, _ = a_running_gang()
+    [second] = wait_behind(world, "v2")
+    world.clock.advance(timedelta(hours=3))
+    seen = world.look.again()
+    assert f"{second.name}#1: goes on to On-Demand" in seen.done
+    assert second.state == ON_DEMAND
+
+
 def test_a_record_that_cannot_be_read_is_named_once() -> None:
     world, _, job = a_running_gang(spot_max_gangs=2)
     [bad] = wait_behind(world, "v2")
@@ -453,6 +558,30 @@ def test_a_notice_that_cannot_be_read_is_named_in_the_log_and_the_others_count(
     assert [line["message"] for line in named] == ["a notice cannot be read and does not count"] * 2
     assert {line["job_id"] for line in named} == {job["jobId"]}
     assert [notice_key(job["jobId"], 0) in line["reason"] for line in named] == [True, True]
+
+
+def test_a_notice_that_is_too_large_is_not_even_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, execution, job = a_running_gang()
+    prefix = analysis_prefix(execution.name)
+    notice = b'{"kind": "spot"}'
+    for member, size in ((0, NOTICE_BYTES), (1, NOTICE_BYTES + 1)):
+        world.s3.objects["results", prefix + notice_key(job["jobId"], member)] = notice.ljust(size)
+    get = world.s3.get_object
+    downloaded: list[int] = []
+
+    def note(**call: Any) -> Any:
+        answer = get(**call)
+        body = answer["Body"].read()
+
+        def read() -> bytes:
+            downloaded.append(len(body))
+            return bytes(body)
+
+        return {**answer, "Body": SimpleNamespace(read=read)}
+
+    monkeypatch.setattr(world.s3, "get_object", note)
+    assert noticed_members(S3Objects("results", prefix, world.clients.s3), job["jobId"]) == [0]
+    assert downloaded == [NOTICE_BYTES]
 
 
 def test_a_members_spot_notice_counts_before_what_batch_says() -> None:

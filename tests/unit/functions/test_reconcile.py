@@ -30,11 +30,18 @@ EVENTS = Path(__file__).resolve().parents[3] / "events"
         ({"source": "aws.batch", "detail": {"tags": {"spotline:run-id": "run"}}}, "run"),
         ({"source": "aws.batch", "detail": {"jobName": "somebody's"}}, None),
         ({"source": "aws.batch", "detail": {"tags": None}}, None),
+        ({"source": "aws.batch", "detail": {"tags": {"spotline:run-id": ""}}}, None),
+        ({"source": "aws.batch", "detail": {"tags": {"spotline:run-id": 7}}}, None),
+        ({"source": "aws.batch", "detail": {"name": "somebody's", "tags": {}}}, None),
+        ({"source": "aws.states", "detail": {"tags": {"spotline:run-id": "run"}}}, None),
         ({"source": "aws.scheduler", "detail": "{}"}, None),
+        ({"source": "aws.scheduler", "detail": {"name": "run"}}, None),
         ({}, None),
+        ([], None),
+        ("text", None),
     ],
 )
-def test_an_event_says_no_more_than_which_run(event: dict[str, Any], run_id: str | None) -> None:
+def test_an_event_says_no_more_than_which_run(event: Any, run_id: str | None) -> None:
     assert run_named_by(event) == run_id
 
 

@@ -14,6 +14,7 @@ from spotline.gangs import Gang
 from spotline.launching import utc_now
 from tests.unit.protocol.calls import InternalServerError
 from tests.unit.protocol.scenes import at_the_gang
+from tests.unit.protocol.steps import MACHINE
 from tests.unit.protocol.world import World
 
 if TYPE_CHECKING:
@@ -35,13 +36,38 @@ class Context:
         return self.milliseconds
 
 
+class OneTable:
+    """DynamoDB, which knows the runs table alone."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self.exceptions = client, client.exceptions
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(**arguments: Any) -> Any:
+            assert arguments["TableName"] == "runs"
+            return method(**arguments)
+
+        return SimpleNamespace(paginate=call) if name == "query" else call
+
+    def get_paginator(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+def list_newest(*, stateMachineArn: str, **_: Any) -> dict[str, Any]:  # noqa: N803  as the API names it
+    assert stateMachineArn == MACHINE
+    return {"executions": []}
+
+
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     """AWS in memory, to which the handler connects."""
     world = World()
     steps = {name: getattr(world.steps, name) for name in dir(world.steps) if not name.startswith("_")}
-    steps["list_executions"] = lambda **_: {"executions": []}
-    clients = SimpleNamespace(**{**vars(world.clients), "steps": SimpleNamespace(**steps)})
+    steps["list_executions"] = list_newest
+    dynamodb = OneTable(world.dynamodb)
+    clients = SimpleNamespace(**{**vars(world.clients), "steps": SimpleNamespace(**steps), "dynamodb": dynamodb})
     monkeypatch.setattr(reconcile.Clients, "connect", lambda: clients)
     for name, value in asdict(world.look_settings).items():
         monkeypatch.setenv(name.upper(), str(value))
@@ -70,12 +96,15 @@ def test_an_event_answers_what_was_done_about_its_run_and_measures_nothing(
     world: World, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     world.land("v1")
-    [execution] = world.steps.executions.values()
+    world.land("v2")
+    execution, other = world.steps.executions.values()
     world.stop(execution)
-    [job] = world.batch.jobs.values()
+    world.stop(other)
+    job, other_job = world.batch.jobs.values()
     answer = handle({"source": "aws.states", "detail": {"name": execution.name}})
     done = [f"{execution.name}: ended stray preprocess job {job['jobId']}"]
     assert answer == {"looked_at": 1, "acted": done}
+    assert (job["status"], other_job["status"]) == ("FAILED", "RUNNABLE")
     assert emitted(capsys.readouterr().out) == []
     [logged] = [vars(line) for line in caplog.records]
     assert (logged["message"], logged["actions"]) == ("acted", done)

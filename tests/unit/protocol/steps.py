@@ -141,6 +141,7 @@ class FakeSteps:
     @call
     def list_executions(self, *, stateMachineArn: str, statusFilter: str, **more: Any) -> list[dict[str, Any]]:
         """It lags as DescribeExecution does."""
+        assert stateMachineArn == MACHINE
         found = ((one.name, one.describe_late(self.lag, self.pipeline.clock.now)) for one in self.executions.values())
         listed = [{"name": name, **one} for name, one in found if one and one["status"] == statusFilter]
         self.line.count_pages("list_executions", len(listed), 1000)
