@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import boto3
+
 import sweep
 from spotline.layout import parse_data_key
 from spotline.runs import Source, run_id
@@ -161,7 +163,7 @@ class Memory:
         self.s3, self.steps, self.dynamodb = S3(), Steps(), FakeDynamoDB()
         self.invoked: list[tuple[str, dict[str, Any]]] = []
         self.configs: dict[str, list[Any]] = {}
-        monkeypatch.setattr(sweep.boto3, "client", self._connect)
+        monkeypatch.setattr(boto3, "client", self._connect)
 
     def _connect(self, service: str, config: Any = None) -> Any:
         self.configs.setdefault(service, []).append(config)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 
 import ingest
@@ -33,7 +34,7 @@ class Edge:
         self.configs: dict[str, Any] = {}
         self.calls: list[dict[str, Any]] = []
         self.runs: set[str] = set()
-        monkeypatch.setattr(ingest.boto3, "client", self.connect)
+        monkeypatch.setattr(boto3, "client", self.connect)
 
     def connect(self, service: str, config: Any = None) -> Any:
         self.configs[service] = config

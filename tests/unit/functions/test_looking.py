@@ -363,7 +363,7 @@ def test_slot_and_hours_are_given_back_before_the_token_is_answered_and_the_reco
         at_answer.append((world.allowances.slot_holders(Market.ON_DEMAND), spent, gang.job_id is not None))
         succeed(**call)
 
-    world.steps.send_task_success = answer  # type: ignore[method-assign]
+    world.steps.send_task_success = answer
     seen = world.look.again(execution.name)
     assert at_answer == [(set(), timedelta(hours=1), True)]
     assert list(world.table.open_gangs()) == []
@@ -532,7 +532,7 @@ def test_the_task_gets_the_manifest_that_its_gang_left() -> None:
         answers.append(json.loads(call["output"]))
         succeed(**call)
 
-    world.steps.send_task_success = answer  # type: ignore[method-assign]
+    world.steps.send_task_success = answer
     world.finish_job(job["jobId"])
     world.look.again(execution.name)
     assert answers == [

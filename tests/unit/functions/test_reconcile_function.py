@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import reconcile
+from spotline.clients import Clients
 from spotline.gangs import Gang
 from spotline.launching import utc_now
 from tests.unit.protocol.calls import InternalServerError
@@ -68,7 +69,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     steps["list_executions"] = list_newest
     dynamodb = OneTable(world.dynamodb)
     clients = SimpleNamespace(**{**vars(world.clients), "steps": SimpleNamespace(**steps), "dynamodb": dynamodb})
-    monkeypatch.setattr(reconcile.Clients, "connect", lambda: clients)
+    monkeypatch.setattr(Clients, "connect", lambda: clients)
     for name, value in asdict(world.look_settings).items():
         monkeypatch.setenv(name.upper(), str(value))
     return world
@@ -139,11 +140,9 @@ def gang_of(world: World, execution: Ran) -> Gang:
 def test_what_failed_is_raised_in_the_end_by_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for version in ("v1", "v2"):
         world.land(version)
-    bad = [
-        {"name": name, "status": "RUNNING", "startDate": reconcile.utc_now()} for name in sorted(world.steps.executions)
-    ]
+    bad = [{"name": name, "status": "RUNNING", "startDate": utc_now()} for name in sorted(world.steps.executions)]
     monkeypatch.setattr("looking.list_running", lambda *_: {})
-    steps = reconcile.Clients.connect().steps
+    steps = Clients.connect().steps
 
     def fail(**_: Any) -> Any:
         raise InternalServerError
@@ -159,7 +158,7 @@ def test_a_gauge_that_cannot_be_read_is_named_in_the_end(world: World, monkeypat
     def fail(**_: Any) -> Any:
         raise InternalServerError
 
-    monkeypatch.setattr(reconcile.Clients.connect().steps, "list_executions", fail)
+    monkeypatch.setattr(Clients.connect().steps, "list_executions", fail)
     with pytest.raises(reconcile.LookUnfinished, match=r"^gauges: InternalServerError"):
         handle({})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -247,7 +248,7 @@ def test_when_an_invocation_stops(
 ) -> None:
     land_days(memory, 2)
     times = iter([100.0])
-    monkeypatch.setattr(sweep.time, "monotonic", lambda: next(times, 100.0 + worked))
+    monkeypatch.setattr(time, "monotonic", lambda: next(times, 100.0 + worked))
     answer = handle({"kind": "sweep", "continue": {"turns": turns}}, left)
     assert answer["continues"] is stops
     assert len(answer["started"]) == (1 if stops else 2)

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from spotline import starting
+from spotline.contracts.document import MOST_BYTES
 from spotline.executions import CLOCKS_DIFFER
 from spotline.runs import Run, Source
 from spotline.starting import Refused, Shares, ask_to_tell, run_of, start_run
@@ -26,7 +27,7 @@ FLIGHTS = Source("ingest", "data/flights/20130209/flights.csv", "v1", 9)
 
 class Stopped(datetime):
     @classmethod
-    def now(cls, tz: Any = None) -> datetime:
+    def now(cls, tz: Any = None) -> Any:
         assert tz is UTC, "a time without a zone cannot be compared with AWS's"
         return NOW
 
@@ -130,7 +131,7 @@ class Contracts:
         body = self.contracts.get(Key.removeprefix("contracts/").removesuffix(".json"), NoSuchKey())
         if isinstance(body, Exception):
             raise body
-        if len(body) > starting.MOST_CONTRACT_BYTES:
+        if len(body) > MOST_BYTES:
             return {"Body": None, "ContentLength": len(body), "ETag": "1"}  # nobody downloads it
         return {"Body": io.BytesIO(body), "ContentLength": len(body), "ETag": "1"}
 
@@ -187,8 +188,8 @@ def padded(size: int) -> bytes:
 
 
 def test_a_contract_may_be_as_large_as_preprocess_takes_it() -> None:
-    assert Contracts(flights=padded(starting.MOST_CONTRACT_BYTES)).shares.of("flights") == "risk"
-    assert Contracts(flights=padded(starting.MOST_CONTRACT_BYTES + 1)).shares.of("flights") == ""
+    assert Contracts(flights=padded(MOST_BYTES)).shares.of("flights") == "risk"
+    assert Contracts(flights=padded(MOST_BYTES + 1)).shares.of("flights") == ""
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_a_contract_may_be_as_large_as_preprocess_takes_it() -> None:
     [
         (b"{", "s3://ingest/contracts/flights.json"),
         (b"[]", "s3://ingest/contracts/flights.json"),
-        (padded(starting.MOST_CONTRACT_BYTES + 1), "s3://ingest/contracts/flights.json"),
+        (padded(MOST_BYTES + 1), "s3://ingest/contracts/flights.json"),
         (ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"), "AccessDenied"),
     ],
 )
