@@ -36,8 +36,9 @@ demo: setup ## Take one real day of flights through the whole system, on this ma
 	@$(BIN)/spotline demo
 
 .PHONY: test
-test: lint ## Lint, then every test but the soak.
+test: lint ## Lint, then every test but the soak, and a sample of mutants.
 	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" --ignore tests/validate --ignore tests/images
+	@$(MAKE) --no-print-directory mutants-sample
 
 .PHONY: coverage
 coverage: setup ## Lines and branches of the deployed code that the unit tests reach; at least 95%.
@@ -74,8 +75,8 @@ mutants: $(MUTATOR) ## Mutate the decisions of layer and functions: at least 95%
 	.venv-mutants/bin/python tests/mutants/run.py
 
 .PHONY: mutants-sample
-mutants-sample: $(MUTATOR) ## A seeded sample of that, in a minute.
-	.venv-mutants/bin/python tests/mutants/run.py --sample 25
+mutants-sample: $(MUTATOR) ## A sample of that, in half a minute: each commit has its own.
+	.venv-mutants/bin/python tests/mutants/run.py --sample
 
 .PHONY: lint
 lint: setup ## Ruff (rules and format) and mypy.

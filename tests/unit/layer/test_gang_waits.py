@@ -104,7 +104,7 @@ def test_the_gang_that_was_launched_last_gives_way() -> None:
 
 @pytest.mark.parametrize(("market", "limit"), [(Market.SPOT, "Spot"), (Market.ON_DEMAND, "OnDemand")])
 def test_a_gang_that_waited_in_vain_says_how_long_for_what_and_what_to_do(market: Market, limit: str) -> None:
-    failure = fail_for_slot(replace(GANG, market=market), timedelta(hours=36, minutes=1))
+    failure = fail_for_slot(replace(GANG, market=market), timedelta(hours=35, minutes=30, seconds=1))
     name = {"Spot": "Spot", "OnDemand": "On-Demand"}[limit]
     assert failure.error == "Slot.TimedOut"
     assert failure.sentence == (
