@@ -135,8 +135,9 @@ def lay_out(judges: dict[str, list[str]]) -> None:
 
 
 def mutate(*arguments: str) -> None:
-    """Run mutmut in the copy; what it draws on a terminal goes to a file."""
-    with (STAGE / "mutmut.log").open("ab") as log:
+    """Run mutmut in the copy; what it draws on a terminal goes to a file, whose end is shown if it fails."""
+    file = STAGE / "mutmut.log"
+    with file.open("ab") as log:
         environment = {
             **os.environ,
             "HYPOTHESIS_PROFILE": "mutants",
@@ -144,19 +145,22 @@ def mutate(*arguments: str) -> None:
             "TERM": "dumb",
         }
         command = [str(Path(sys.executable).with_name("mutmut")), *arguments]
-        subprocess.run(command, cwd=STAGE, env=environment, stdout=log, stderr=log, check=False)
+        ended = subprocess.run(command, cwd=STAGE, env=environment, stdout=log, stderr=log, check=False)
+    if ended.returncode != 0:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()[-30:]
+        sys.exit("\n".join([*lines, f"mutmut failed, most likely because a test fails without a mutant; see {file}"]))
 
 
 def read_results() -> dict[str, str]:
     """What became of each mutant, by its name."""
-    told = subprocess.run(
+    listed = subprocess.run(
         [str(Path(sys.executable).with_name("mutmut")), "results", "--all", "true"],
         cwd=STAGE,
         capture_output=True,
         text=True,
         check=True,
     )
-    pairs = (line.strip().rpartition(": ") for line in told.stdout.splitlines() if ": " in line)
+    pairs = (line.strip().rpartition(": ") for line in listed.stdout.splitlines() if ": " in line)
     return {name: outcome for name, _, outcome in pairs}
 
 
@@ -205,15 +209,15 @@ def explains(explanation: tuple[str, str, str], function: str, before: str, afte
     return named == function and any(before[:at] + new + before[at + len(old) :] == after for at in places)
 
 
-def read_explanations() -> set[tuple[str, str, str]]:
-    """What `EXPLAINED` lists: function, before, after."""
-    found = (_EXPLANATION.fullmatch(line) for line in EXPLAINED.read_text(encoding="utf-8").splitlines())
+def read_explanations(document: str) -> set[tuple[str, str, str]]:
+    """What a document lists as `EXPLAINED` does: function, before, after."""
+    found = (_EXPLANATION.fullmatch(line) for line in document.splitlines())
     return {(one["function"], one["before"], one["after"]) for one in found if one is not None}
 
 
 def count(results: dict[str, str]) -> dict[str, Counter[str]]:
     """For each module how many mutants were killed, survived, or survived and are explained; prints those that are not."""
-    explanations = read_explanations()
+    explanations = read_explanations(EXPLAINED.read_text(encoding="utf-8"))
     by_module: dict[str, Counter[str]] = {}
     for name, outcome in sorted(results.items()):
         if outcome == "not checked":

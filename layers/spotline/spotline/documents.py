@@ -7,6 +7,7 @@ Whoever reads one goes through here and catches `DocumentError`, so that a damag
 from __future__ import annotations
 
 import json
+import math
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -181,14 +182,15 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _read_integer(text: str) -> int:
-    if len(text) > _MOST_DIGITS:
-        raise _Unusable(f"an integer of {len(text)} digits is larger than any that can be used here")
+    digits = len(text.lstrip("-"))
+    if digits > _MOST_DIGITS:
+        raise _Unusable(f"an integer of {digits} digits is larger than any that can be used here")
     return int(text)
 
 
 def _read_float(text: str) -> float:
     value = float(text)
-    if value in (float("inf"), float("-inf")):
+    if math.isinf(value):
         raise _Unusable(f"{text[:_SHOWN]} is larger than any number that can be used here")
     return value
 
@@ -296,8 +298,7 @@ class _Builder:
             kinds = [kinds[0]] * len(value)
         if len(kinds) != len(value):
             raise DocumentError(self.name, f"expected a list of {len(kinds)}, found {show(value)}", where)
-        pairs = enumerate(zip(kinds, value, strict=True))
-        return tuple(self._convert(kind, item, f"{where}[{at}]") for at, (kind, item) in pairs)
+        return tuple(self._convert(kinds[at], item, f"{where}[{at}]") for at, item in enumerate(value))
 
     def _choose(self, choices: type[Enum], value: Any, where: str) -> Enum:
         for choice in choices:

@@ -173,7 +173,7 @@ def test_what_is_no_analysis_is_replaced_by_one(body: bytes | None, function: Fu
     assert function.handle(task)["generation"] == 2
 
 
-def test_clean_rows_are_told_apart_by_their_manifest_s_bytes(function: Function) -> None:
+def test_clean_rows_are_others_when_their_manifest_has_other_bytes(function: Function) -> None:
     function.handle(function.task())
     function.publish()
     task = function.task()

@@ -128,20 +128,29 @@ def test_a_day_has_room_for_as_many_attempts_as_fit_its_hours(hours: int, attemp
 
 def test_two_reservations_at_once_are_repeated_and_not_taken_for_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Table()
-    reasons: list[dict[str, str]] = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+    reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
 
     def refuse(**_: Any) -> None:
-        raise TransactionCanceledException(CancellationReasons=list(reasons))
+        raise TransactionCanceledException(CancellationReasons=reasons)
 
     monkeypatch.setattr(table.fake, "transact_write_items", refuse)
     with pytest.raises(HoursContended) as contended:
         table.allowances.reserve_hours(table.gangs[0], NOW)
     assert contended.value.operation_name == "TransactWriteItems"
     assert contended.value.response.get("CancellationReasons") == reasons
-    # What DynamoDB does not explain is a refusal when there is no reservation
-    for count in (0, 1):
-        reasons[:] = [{}] * count
-        assert not table.allowances.reserve_hours(table.gangs[0], NOW)
+
+
+@pytest.mark.parametrize("why", [{}, {"CancellationReasons": []}, {"CancellationReasons": [{}]}], ids=str)
+def test_a_refusal_that_dynamodb_does_not_explain_is_one_when_there_is_no_reservation(
+    why: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = Table()
+
+    def refuse(**_: Any) -> None:
+        raise TransactionCanceledException(**why)
+
+    monkeypatch.setattr(table.fake, "transact_write_items", refuse)
+    assert not table.allowances.reserve_hours(table.gangs[0], NOW)
 
 
 @pytest.mark.parametrize("used", [timedelta(0), timedelta(hours=1), timedelta(hours=7)], ids=str)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003  its annotations are resolved
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -104,12 +105,19 @@ def test_the_bounds_are_inclusive() -> None:
     assert parse_json(b"1" + b" " * 9, "doc", most_bytes=10) == 1
     with pytest.raises(DocumentError, match="has 11 bytes, more than the 10 that are read of it"):
         parse_json(b"1" + b" " * 10, "doc", most_bytes=10)
+    assert parse_object(b"{}" + b" " * 8, "doc", most_bytes=10) == {}
+    with pytest.raises(DocumentError, match="has 11 bytes"):
+        parse_object(b"{}" + b" " * 9, "doc", most_bytes=10)
     assert parse_json("[" * MOST_DEPTH + "]" * MOST_DEPTH, "doc")
+    with pytest.raises(DocumentError, match="nested more than 64 levels deep"):
+        parse_json("[" * 100_000, "doc")  # deeper than the parser itself goes
     with pytest.raises(DocumentError, match="nested more than 64 levels deep"):
         parse_json("[" * (MOST_DEPTH + 1) + "]" * (MOST_DEPTH + 1), "doc")
     assert parse_json("9" * 40, "doc") == int("9" * 40)
-    with pytest.raises(DocumentError, match="an integer of 41 digits"):
-        parse_json("9" * 41, "doc")
+    assert parse_json("-" + "9" * 40, "doc") == -int("9" * 40)
+    for sign in ("", "-"):
+        with pytest.raises(DocumentError, match="an integer of 41 digits"):
+            parse_json(sign + "9" * 41, "doc")
     assert parse_json("1e308", "doc") == 1e308
     for beyond in ("1e309", "-1e309"):
         with pytest.raises(DocumentError, match="larger than any number"):
@@ -126,6 +134,7 @@ def test_messages_say_where() -> None:
         ('{"a": [1, "\\ud800"]}', r"doc: a\[1\]: '\\ud800' holds half a surrogate pair"),
         ('{"a": {"\\udc00": 1}}', r"doc: a: '\\udc00' holds half a surrogate pair"),
         ('{"a": 1, "b": 2, "a": 3}', "the property 'a' stands twice in one object; remove one"),
+        ('{"a": 1, "b": 2, "b": 3}', "the property 'b' stands twice in one object; remove one"),
         ("[1,\n x]", "not JSON: Expecting value at line 2, column 2"),
         ("[NaN]", "NaN is not JSON; write a number"),
     ):
@@ -158,11 +167,19 @@ def test_an_error_has_its_parts() -> None:
     assert (str(error), error.detail) == ("s3://b/k\\n: a.b: is\\x00 wrong", "a.b: is\\x00 wrong")
     assert (error.problem, error.where) == ("is\\x00 wrong", "a.b")
     assert DocumentError("k", "is wrong").detail == "is wrong"
+    assert DocumentError("k", "x" * 600).problem == "x" * 600
+    assert DocumentError("k", "x" * 601).problem == f"{'x' * 300}...{'x' * 300}"
 
 
 def test_values_are_shown_short() -> None:
     assert show("x" * 99) == '"' + "x" * 56 + "..."
+    assert show("x" * 58) == f'"{"x" * 58}"'
+    assert show("x" * 59) == f'"{"x" * 56}...'
+    assert show([0] * 20) == str([0] * 20)
+    assert show([0] * 60) == f"{str([0] * 60)[:57]}..."
     assert show(list(range(61))) == "a list of 61"
     assert show({str(at): 1 for at in range(61)}) == "a JSON object of 61"
     assert show([[[[[1]]]]]) == "a list of 1"
+    assert show([[[[1]]]]) == "[[[[1]]]]"
+    assert show(date(2013, 2, 9)) == '"2013-02-09"', "YAML has values that JSON has not"
     assert show([1, "é"]) == '[1, "\\u00e9"]'

@@ -35,7 +35,7 @@ GANG = Gang("r", 2, Market.SPOT, "token", "arn:execution", NOW - timedelta(hours
 BACKFILL = replace(GANG, priority=Priority.BACKFILL, submitting_at=NOW)
 
 
-def look(gang: Gang, job: dict[str, Any] | None, *members: dict[str, Any], **more: Any) -> list[Action]:
+def decide_now(gang: Gang, job: dict[str, Any] | None, *members: dict[str, Any], **more: Any) -> list[Action]:
     execution = Execution("arn:execution", "RUNNING")
     return decide(gang, Sight(NOW, execution, gang.generation, job, members, **more), WAITS)
 
@@ -115,32 +115,32 @@ def test_a_gang_that_waited_in_vain_says_how_long_for_what_and_what_to_do(market
 
 def test_a_gang_waits_for_a_slot_as_long_as_the_stack_says_and_no_longer() -> None:
     waiting = replace(GANG, job_id=None, launched_at=NOW - WAITS.slot)
-    assert look(waiting, None) == [Launch()]
+    assert decide_now(waiting, None) == [Launch()]
     over = replace(waiting, launched_at=NOW - WAITS.slot - MOMENT)
-    assert look(over, None) == [Fail(fail_for_slot(over, WAITS.slot)), Close()]
+    assert decide_now(over, None) == [Fail(fail_for_slot(over, WAITS.slot)), Close()]
 
 
 def test_a_gang_that_is_being_submitted_is_left_to_whoever_submits_it() -> None:
     claimed = replace(GANG, job_id=None, launched_at=NOW - 2 * WAITS.slot, submitting_at=NOW - SUBMITTING + MOMENT)
-    assert look(claimed, None) == []
-    assert look(replace(claimed, job_id="5f0c"), None) == [], "Batch may not describe a new job yet"
-    assert look(replace(claimed, submitting_at=NOW - SUBMITTING), None)[-1] == Close()
+    assert decide_now(claimed, None) == []
+    assert decide_now(replace(claimed, job_id="5f0c"), None) == [], "Batch may not describe a new job yet"
+    assert decide_now(replace(claimed, submitting_at=NOW - SUBMITTING), None)[-1] == Close()
 
 
 @pytest.mark.parametrize("status", ["SUBMITTED", "PENDING", "RUNNABLE"])
 def test_a_job_or_a_member_waits_for_capacity_as_long_as_the_stack_says(status: str) -> None:
-    def look_after(waited: timedelta, state: str, *members: dict[str, Any]) -> list[Action]:
-        return look(GANG, described(state, createdAt=milliseconds(NOW - waited), arrayProperties={}), *members)
+    def decide_after(waited: timedelta, state: str, *members: dict[str, Any]) -> list[Action]:
+        return decide_now(GANG, described(state, createdAt=milliseconds(NOW - waited), arrayProperties={}), *members)
 
     for state, *members in ((status,), ("PENDING", {"status": "RUNNING"}, {"status": status})):
-        assert look_after(WAITS.capacity, state, *members) == []
-        assert look_after(WAITS.capacity + MOMENT, state, *members) == [Terminate("5f0c", WAITED_TOO_LONG)]
+        assert decide_after(WAITS.capacity, state, *members) == []
+        assert decide_after(WAITS.capacity + MOMENT, state, *members) == [Terminate("5f0c", WAITED_TOO_LONG)]
 
 
 @pytest.mark.parametrize("status", ["STARTING", "RUNNING"])
 def test_what_has_capacity_does_not_wait(status: str) -> None:
-    assert look(GANG, described(status, createdAt=0)) == []
-    assert look(GANG, described("PENDING", createdAt=0), {"status": status}, {}) == []
+    assert decide_now(GANG, described(status, createdAt=0)) == []
+    assert decide_now(GANG, described("PENDING", createdAt=0), {"status": status}, {}) == []
 
 
 # ---- a member that failed
@@ -149,26 +149,28 @@ def test_what_has_capacity_does_not_wait(status: str) -> None:
 @pytest.mark.parametrize("status", ["SUBMITTED", "PENDING", "RUNNABLE"])
 def test_of_an_array_that_cannot_complete_what_has_not_started_is_ended_at_once(status: str) -> None:
     members = [{"jobId": "5f0c:0", "status": "FAILED"}, {"jobId": "5f0c:1", "status": status}, {}]
-    assert look(GANG, described("PENDING", arrayProperties={}), *members) == [Terminate("5f0c:1", GANG_ENDED)]
+    assert decide_now(GANG, described("PENDING", arrayProperties={}), *members) == [Terminate("5f0c:1", GANG_ENDED)]
 
 
 def test_what_runs_has_its_time_from_the_first_failure() -> None:
-    def look_after(*ago: timedelta | None) -> list[Action]:
+    def decide_after(*ago: timedelta | None) -> list[Action]:
         stops = [{} if one is None else {"stoppedAt": milliseconds(NOW - one)} for one in ago]
         failed = [{"jobId": "x", "status": "FAILED", **stop} for stop in stops]
         done = {"jobId": "y", "status": "SUCCEEDED", "stoppedAt": 0}
-        return look(GANG, described("PENDING", arrayProperties={}), *failed, done, {"jobId": "z", "status": "RUNNING"})
+        return decide_now(
+            GANG, described("PENDING", arrayProperties={}), *failed, done, {"jobId": "z", "status": "RUNNING"}
+        )
 
     end = [Terminate("5f0c", GANG_ENDED)]
-    assert look_after(SETTLING) == []
-    assert look_after(SETTLING + MOMENT) == end
-    assert look_after(MOMENT, SETTLING + MOMENT) == end
-    assert look_after(None) == [], "Batch does not say yet when it stopped"
+    assert decide_after(SETTLING) == []
+    assert decide_after(SETTLING + MOMENT) == end
+    assert decide_after(MOMENT, SETTLING + MOMENT) == end
+    assert decide_after(None) == [], "Batch does not say yet when it stopped"
 
 
 def test_batch_ends_the_nodes_of_a_multi_node_job_itself() -> None:
     failed = {"jobId": "5f0c#1", "status": "FAILED", "stoppedAt": 0}
-    assert look(GANG, described("RUNNING", nodeProperties={}), failed, {"status": "RUNNABLE"}) == []
+    assert decide_now(GANG, described("RUNNING", nodeProperties={}), failed, {"status": "RUNNABLE"}) == []
 
 
 # ---- an end
@@ -178,10 +180,10 @@ def test_batch_ends_the_nodes_of_a_multi_node_job_itself() -> None:
 def test_a_failed_gang_is_named_after_its_market_and_its_notices(noticed: tuple[int, ...], error: str) -> None:
     members = [{"status": "FAILED", "statusReason": "Essential container in task exited"}] * 2
     job = described("FAILED", startedAt=1000, stoppedAt=61_000)
-    [answer, close] = look(GANG, job, *members, noticed=noticed)
+    [answer, close] = decide_now(GANG, job, *members, noticed=noticed)
     assert isinstance(answer, Fail)
     assert (answer.failure.error, close) == (error, Close(timedelta(minutes=1)))
-    [answer, _] = look(replace(GANG, market=Market.ON_DEMAND), job, *members, noticed=noticed)
+    [answer, _] = decide_now(replace(GANG, market=Market.ON_DEMAND), job, *members, noticed=noticed)
     assert isinstance(answer, Fail)
     assert answer.failure.error == "Gang.MemberLost"
 
@@ -197,4 +199,4 @@ def test_a_failed_gang_is_named_after_its_market_and_its_notices(noticed: tuple[
 )
 def test_a_gang_used_what_lies_between_its_job_s_start_and_end(times: dict[str, int], used: timedelta) -> None:
     for status in ("FAILED", "SUCCEEDED"):
-        assert look(GANG, described(status, **times), published="s3://m")[-1] == Close(used)
+        assert decide_now(GANG, described(status, **times), published="s3://m")[-1] == Close(used)
