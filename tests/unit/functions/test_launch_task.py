@@ -105,6 +105,7 @@ def test_a_task_is_recorded_with_all_that_it_says_and_counted(
         hours_day=gang.hours_day,
     )
     assert gang == expected
+    assert function.world.dynamodb.items[f"RUN#{task.run_id}", "RUN"]["execution_arn"] == task.execution_arn
     assert counted(capsys.readouterr().out) == [market.value]
 
 
@@ -149,14 +150,25 @@ def test_a_gang_of_the_run_is_fenced_off_on_either_market(before: Market, functi
     assert (older["status"], older["statusReason"]) == ("FAILED", FENCED_OFF)
 
 
-def test_an_analysis_of_the_same_rows_is_answered_with_where_it_lies(function: Function) -> None:
+def test_an_analysis_of_the_same_rows_is_answered_with_where_it_lies(
+    function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
     function.handle(function.task())
     function.publish()
+    outputs: list[str] = []
+    succeed = function.world.steps.send_task_success
+
+    def keep_output(*, taskToken: str, output: str) -> None:  # noqa: N803  as the API names it
+        outputs.append(output)
+        succeed(taskToken=taskToken, output=output)
+
+    monkeypatch.setattr(function.world.steps, "send_task_success", keep_output)
     task = function.task()
     [job] = gang_jobs(function.world)
     location = f"s3://results/{analysis_prefix(task.run_id)}{MANIFEST}"
     done = {"manifest": location, "generation": 1, "job_id": job["jobId"]}
     assert function.handle(task) == {"outcome": "analysed already", "awaited": True, **done}
+    assert [json.loads(output) for output in outputs] == [done]
     assert function.execution.state == "Postprocess"
     assert function.world.table.newest_generation(task.run_id) == 1, "no gang was asked for"
 

@@ -82,6 +82,20 @@ def test_a_gang_reserves_the_longest_that_it_may_run_and_its_record_says_on_whic
     assert table.fake.items["RUN#r", "GANG#0001"]["hours_day"] == "20130209"
 
 
+def test_slots_are_kept_under_the_keys_that_the_documents_name() -> None:
+    table = Table()
+    for gang in (SPOT, ON_DEMAND):
+        table.allowances.take_slot(gang)
+    assert table.fake.items["SLOTS", "SPOT"]["holders"] == {"r#1"}
+    assert table.fake.items["SLOTS", "ON_DEMAND"]["holders"] == {"r#1"}
+
+
+def test_an_attempt_that_is_longer_than_the_day_s_hours_by_a_second_has_no_room() -> None:
+    for attempt, fits in ((ATTEMPT, True), (ATTEMPT + timedelta(seconds=1), False)):
+        table = Table(replace(LIMITS, hours_per_day=6, attempt=attempt))
+        assert table.allowances.reserve_hours(table.gangs[0], NOW) is fits
+
+
 def test_nothing_is_spent_of_a_day_that_no_gang_has_reserved_on() -> None:
     assert Table().spent() == timedelta(0)
 

@@ -85,6 +85,8 @@ def test_every_kind_of_field_is_built() -> None:
         ({"facts": {"z": None}}, "doc: facts.z: expected a whole number, found null"),
         ({"colour": "green"}, 'doc: colour: "green" is none of red, blue'),
         ({"new": 1}, "doc: new: unknown field"),
+        ({"n" * 61: 1}, f"doc: {'n' * 30}...{'n' * 30}: unknown field"),
+        ({"many": [{}]}, "doc: many[0].number: missing"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_path(changes: dict[str, Any], message: str) -> None:
@@ -97,6 +99,8 @@ def test_unknown_fields_may_be_ignored_and_missing_ones_may_not() -> None:
     assert build(Inner, {"number": 1, "new": 2}, "doc", ignore_unknown=True) == Inner(1)
     with pytest.raises(DocumentError, match="doc: number: missing"):
         build(Inner, {}, "doc", ignore_unknown=True)
+    with pytest.raises(DocumentError, match="doc: expected a JSON object, found 7"):
+        build(Inner, 7, "doc")
     with pytest.raises(DocumentError, match=r"doc: many\[0\]\.new: unknown field"):
         build(Outer, GOOD | {"many": [{"number": 1, "new": 2}]}, "doc")
 
@@ -109,8 +113,11 @@ def test_the_bounds_are_inclusive() -> None:
     with pytest.raises(DocumentError, match="has 11 bytes"):
         parse_object(b"{}" + b" " * 9, "doc", most_bytes=10)
     assert parse_json("[" * MOST_DEPTH + "]" * MOST_DEPTH, "doc")
-    with pytest.raises(DocumentError, match="nested more than 64 levels deep"):
+    with pytest.raises(DocumentError, match=r"^doc: nested more than 64 levels deep$"):
         parse_json("[" * 100_000, "doc")  # deeper than the parser itself goes
+    with pytest.raises(DocumentError, match="nested more than 64 levels deep"):
+        parse_json('{"a":' * 65 + "1" + "}" * 65, "doc")
+    assert parse_json('{"a":' * 64 + "1" + "}" * 64, "doc")
     with pytest.raises(DocumentError, match="nested more than 64 levels deep"):
         parse_json("[" * (MOST_DEPTH + 1) + "]" * (MOST_DEPTH + 1), "doc")
     assert parse_json("9" * 40, "doc") == int("9" * 40)
@@ -133,6 +140,7 @@ def test_messages_say_where() -> None:
     for body, message in (
         ('{"a": [1, "\\ud800"]}', r"doc: a\[1\]: '\\ud800' holds half a surrogate pair"),
         ('{"a": {"\\udc00": 1}}', r"doc: a: '\\udc00' holds half a surrogate pair"),
+        ('{"a": {"b": "\\udfff"}}', r"doc: a\.b: '\\udfff' holds half a surrogate pair"),
         ('{"a": 1, "b": 2, "a": 3}', "the property 'a' stands twice in one object; remove one"),
         ('{"a": 1, "b": 2, "b": 3}', "the property 'b' stands twice in one object; remove one"),
         ("[1,\n x]", "not JSON: Expecting value at line 2, column 2"),
