@@ -1,4 +1,4 @@
-"""What can go wrong with the twin itself, told in one clear line instead of a traceback."""
+"""What can go wrong with the twin itself, shown in one clear line instead of a traceback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def one_clear_line() -> Iterator[None]:
-    """End the command with exit code 1 and one line for the errors that a user can mend."""
+    """End the command with exit code 1 and one line for the errors that a user can fix."""
     try:
         yield
     except (DeploymentError, NoOutcome, PortTaken, UnusableInput) as error:

@@ -230,11 +230,11 @@ def _from_log(message: str) -> Happening | None:
     if line.get("event") == "round":
         return Happening("round", f"round {line['round']} of {line['rounds']}", line["round"], line["rounds"])
     if line.get("event") in _GANG_EVENTS:
-        told = ", ".join(
+        details = ", ".join(
             f"{name} {line[name]}" for name in ("reason", "round", "seconds") if line.get(name) is not None
         )
         return Happening(
-            "member", f"gang {line.get('generation')}, member {line.get('member')} {line['event']}: {told}"
+            "member", f"gang {line.get('generation')}, member {line.get('member')} {line['event']}: {details}"
         )
     text = line.get("message")
     return Happening("log", str(text)) if text else None

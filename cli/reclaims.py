@@ -41,10 +41,10 @@ class ReclaimAtFirstCheckpoint:
     and a gang must survive without it.
     """
 
-    def __init__(self, gangs: int, told: Callable[[Reclaimed], None] | None = None) -> None:
+    def __init__(self, gangs: int, on_reclaim: Callable[[Reclaimed], None] | None = None) -> None:
         self.reclaimed: list[Reclaimed] = []
         self._left = gangs
-        self._told = told
+        self._on_reclaim = on_reclaim
         self._claimed_round: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
 
@@ -83,8 +83,8 @@ class ReclaimAtFirstCheckpoint:
             instance_id = compute.reclaim(pointer["job_id"], member, notice_seconds=0)
             event = Reclaimed(run_id, pointer["job_id"], generation, member, instance_id, done)
             self.reclaimed.append(event)
-        if self._told is not None:
-            self._told(event)
+        if self._on_reclaim is not None:
+            self._on_reclaim(event)
 
 
 def _described(job_id: str) -> dict[str, Any]:

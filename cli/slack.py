@@ -1,4 +1,4 @@
-"""A Slack that only listens: an incoming webhook on this machine, which keeps what was posted to it, and fails when it is told to."""
+"""A Slack that only listens: an incoming webhook on this machine, which keeps what was posted to it, and fails on demand."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class SlackWebhook:
 
     Parameters
     ----------
-    told
+    on_message
         Called with each message as it arrives.
     """
 
-    def __init__(self, told: Callable[[dict[str, Any]], None] | None = None) -> None:
+    def __init__(self, on_message: Callable[[dict[str, Any]], None] | None = None) -> None:
         self.messages: list[dict[str, Any]] = []
         self.posts = 0
-        self._told = told
+        self._on_message = on_message
         self._troubles: deque[Trouble] = deque()
         self._closing = threading.Event()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -74,8 +74,8 @@ class SlackWebhook:
 
     def _received(self, message: dict[str, Any]) -> None:
         self.messages.append(message)
-        if self._told is not None:
-            self._told(message)
+        if self._on_message is not None:
+            self._on_message(message)
 
     def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
         received, next_trouble, closing = self._received, self._next_trouble, self._closing

@@ -81,11 +81,11 @@ def test_a_late_day_is_told_once(cloud: SweepCloud) -> None:
 
 
 def test_no_file_is_lost_while_step_functions_throttles(cloud: SweepCloud) -> None:
-    with faults.injected(Fault("states:StartExecution", 0.3), seed=6) as weather:
+    with faults.injected(Fault("states:StartExecution", 0.3), seed=6) as injector:
         keys = [f"data/throttled/20130209/part-{number}.csv" for number in range(12)]
         landed = {name_of(cloud, key, cloud.land(key)) for key in keys}
         cloud.until(lambda: landed <= set(cloud.executions()), "a run for each file")
-    assert weather.struck
+    assert injector.struck
 
 
 def test_of_two_versions_whose_events_were_lost_the_newer_one_runs(cloud: SweepCloud) -> None:

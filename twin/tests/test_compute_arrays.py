@@ -65,7 +65,7 @@ def test_a_parent_is_pending_until_all_its_children_have_ended_and_then_failed(c
     assert parent["arrayProperties"]["statusSummary"]["FAILED"] == 1
     assert parent["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 2
     assert parent["stoppedAt"] >= max(cloud.job(f"{job_id}:{index}")["stoppedAt"] for index in range(3))
-    assert cloud.told_when(job_id, "FAILED") == ["PENDING", "FAILED"]
+    assert cloud.statuses_when(job_id, "FAILED") == ["PENDING", "FAILED"]
 
 
 @pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html")

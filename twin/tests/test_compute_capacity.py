@@ -106,10 +106,10 @@ def test_the_event_of_a_blocked_queue_is_aws_s(cloud: BatchCloud) -> None:
     recorded = recording("batch-job-queue-blocked")
     assert (blocked["source"], blocked["type"]) == (recorded["source"], recorded["detail-type"])
     assert blocked["resources"] == [stuck["jobArn"], stuck["jobQueue"]]
-    told = shape(blocked["detail"])
+    detail = shape(blocked["detail"])
     # A job's detail has these too by now (API Reference, JobDetail), and in the twin its tags, as in the other event.
-    beyond = {name: told.pop(name) for name in ("isCancelled", "isTerminated", "platformCapabilities", "tags")}
-    assert told == shape(recorded["detail"])
+    beyond = {name: detail.pop(name) for name in ("isCancelled", "isTerminated", "platformCapabilities", "tags")}
+    assert detail == shape(recorded["detail"])
     assert beyond == {
         "isCancelled": "bool",
         "isTerminated": "bool",

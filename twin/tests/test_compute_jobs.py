@@ -50,8 +50,8 @@ def test_a_job_passes_through_its_states_and_events_tell_of_each(cloud: BatchClo
     assert job["statusReason"] == "Essential container in task exited"
     assert job["container"]["exitCode"] == 0
     assert job["createdAt"] <= job["startedAt"] <= job["stoppedAt"]
-    assert cloud.told_when(job_id, "SUCCEEDED") == ["RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
-    last = cloud.told(job_id)[-1]
+    assert cloud.statuses_when(job_id, "SUCCEEDED") == ["RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
+    last = cloud.changes(job_id)[-1]
     assert last["source"] == "aws.batch"
     assert last["resources"] == [job["jobArn"]]
     assert last["detail"] == job | {"tags": {"resourceArn": job["jobArn"]}}
@@ -61,15 +61,15 @@ def test_a_job_passes_through_its_states_and_events_tell_of_each(cloud: BatchClo
 def test_the_event_of_a_job_s_state_is_aws_s(cloud: BatchCloud) -> None:
     cloud.definition("event-test", "sleep", "600", vcpus=2, memory=256, retryStrategy={"attempts": 2})
     job_id = cloud.submit("event-test", "main")
-    cloud.told_when(job_id, "RUNNABLE")
+    cloud.statuses_when(job_id, "RUNNABLE")
     cloud.client.terminate_job(jobId=job_id, reason="the event is all that is wanted")
-    first = cloud.told(job_id)[0]
+    first = cloud.changes(job_id)[0]
     recorded = recording("batch-job-state-change")
     assert (first["source"], first["type"]) == (recorded["source"], recorded["detail-type"])
     assert shape(first["resources"]) == shape(recorded["resources"])
-    told = shape(first["detail"])
-    beyond = {name: told.pop(name) for name in ("isCancelled", "isTerminated")}
-    assert told == shape(recorded["detail"])
+    detail = shape(first["detail"])
+    beyond = {name: detail.pop(name) for name in ("isCancelled", "isTerminated")}
+    assert detail == shape(recorded["detail"])
     assert beyond == {"isCancelled": "bool", "isTerminated": "bool"}, "younger than the page (API Reference, JobDetail)"
 
 
@@ -198,7 +198,7 @@ def test_attempts_are_counted_and_described(cloud: BatchCloud) -> None:
     assert [attempt["container"]["exitCode"] for attempt in job["attempts"]] == [9, 0]
     streams = {attempt["container"]["logStreamName"] for attempt in job["attempts"]}
     assert len(streams) == 2
-    assert cloud.told_when(job_id, "SUCCEEDED").count("RUNNABLE") == 2
+    assert cloud.statuses_when(job_id, "SUCCEEDED").count("RUNNABLE") == 2
 
 
 @pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html")

@@ -81,5 +81,5 @@ def test_only_the_latest_ended_jobs_are_remembered(tmp_path: Path, monkeypatch: 
         later = [cloud.submit("nothing", "main") for _ in range(2)]
         for job_id in later:
             cloud.ended(job_id)
-        known = cloud.client.describe_jobs(jobs=[array, f"{array}:0", *later])["jobs"]
-        assert [job["jobId"] for job in known] == later
+        described = cloud.client.describe_jobs(jobs=[array, f"{array}:0", *later])["jobs"]
+        assert [job["jobId"] for job in described] == later

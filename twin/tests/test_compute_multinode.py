@@ -201,7 +201,7 @@ def test_nodes_are_listed_by_their_job(cloud: BatchCloud) -> None:
     "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-examples.html",
 )
 def test_the_main_node_finds_its_own_address_in_ecs_metadata(cloud: BatchCloud) -> None:
-    """It is told none by Batch; in awsvpc mode ECS's metadata has it, and the instance's is another."""
+    """Batch gives it none; in awsvpc mode ECS's metadata has it, and the instance's is another."""
     program = (
         "import json, os, urllib.request as r; read = lambda path: json.load(r.urlopen(os.environ['ECS_CONTAINER_METADATA_URI_V4'] + path)); "
         "print(json.dumps([read('')['Networks'][0], len(read('/task')['Containers']), os.environ['AWS_EC2_METADATA_SERVICE_ENDPOINT']]))"

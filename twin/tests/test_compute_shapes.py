@@ -40,9 +40,9 @@ def mismatches(value: Any, shape: Shape, path: str = "$") -> list[str]:
     """Where a raw answer has what the service model does not know, or has it as another type."""
     if isinstance(shape, StructureShape):
         unknown = [f"{path}.{name}: unknown" for name in value if name not in shape.members]
-        known = [(name, member) for name, member in shape.members.items() if name in value]
+        present = [(name, member) for name, member in shape.members.items() if name in value]
         return unknown + [
-            found for name, member in known for found in mismatches(value[name], member, f"{path}.{name}")
+            found for name, member in present for found in mismatches(value[name], member, f"{path}.{name}")
         ]
     if isinstance(shape, ListShape):
         return [found for at, item in enumerate(value) for found in mismatches(item, shape.member, f"{path}[{at}]")]
@@ -58,8 +58,8 @@ def model(name: str) -> Shape:
 def raw_details(cloud: BatchCloud, job_id: str) -> list[dict[str, Any]]:
     """A job's events: they carry what DescribeJobs says before botocore drops what it does not know."""
     cloud.ended(job_id)
-    cloud.told_when(job_id, "SUCCEEDED" if cloud.job(job_id)["status"] == "SUCCEEDED" else "FAILED")
-    return [event["detail"] for event in cloud.told(job_id)]
+    cloud.statuses_when(job_id, "SUCCEEDED" if cloud.job(job_id)["status"] == "SUCCEEDED" else "FAILED")
+    return [event["detail"] for event in cloud.changes(job_id)]
 
 
 @pytest.mark.documented(
@@ -103,7 +103,7 @@ def test_nodes_children_and_summaries_fit_the_service_model(cloud: BatchCloud) -
 
 @pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html")
 def test_describe_jobs_takes_up_to_a_hundred_ids_and_leaves_out_the_unknown(cloud: BatchCloud) -> None:
-    known = cloud.submit("fails", "main")
-    assert [job["jobId"] for job in cloud.client.describe_jobs(jobs=["x", known, "y#0"])["jobs"]] == [known]
+    job_id = cloud.submit("fails", "main")
+    assert [job["jobId"] for job in cloud.client.describe_jobs(jobs=["x", job_id, "y#0"])["jobs"]] == [job_id]
     with pytest.raises(cloud.client.exceptions.ClientException, match="at most 100"):
         cloud.client.describe_jobs(jobs=["x"] * 101)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from twin.compute.environment import Node, Placed, batch_variables
 from twin.compute.resources import Resources
 from twin.compute.specification import container_spec, node_specs, substitute, target_nodes
+from twin.compute.variables import Node, Placed, batch_variables
 
 CONTAINER = {
     "image": "shell",

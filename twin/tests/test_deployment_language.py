@@ -215,12 +215,12 @@ RULE = {
     ],
 )
 def test_a_rule_holds_or_is_named_with_its_description(values: dict[str, Any], broken: str | None) -> None:
-    known = Scope(values, attribute=lambda *_: None)
+    scope = Scope(values, attribute=lambda *_: None)
     if broken is None:
-        rules.check({"Sizes": RULE}, known)
+        rules.check({"Sizes": RULE}, scope)
     else:
         with pytest.raises(RuleViolated, match=f"Sizes: {broken}"):
-            rules.check({"Sizes": RULE}, known)
+            rules.check({"Sizes": RULE}, scope)
 
 
 @pytest.mark.ours

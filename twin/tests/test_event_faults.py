@@ -22,9 +22,9 @@ def test_at_least_once_is_taken_at_its_word_on_demand(options: Options, times: i
 
         events.emit("aws.s3", "Object Created", [], {})
 
-        told = cloud.bodies(queue)
-    assert len(told) == times
-    assert len({event["id"] for event in told}) <= 1, "a duplicate is the same event"
+        bodies = cloud.bodies(queue)
+    assert len(bodies) == times
+    assert len({event["id"] for event in bodies}) <= 1, "a duplicate is the same event"
 
 
 def test_the_same_seed_makes_the_same_faults() -> None:

@@ -28,11 +28,11 @@ def test_an_executions_changes_are_events(cloud: StepsCloud) -> None:
     cloud.client("stepfunctions").redrive_execution(executionArn=execution)
     cloud.ended(execution)
 
-    told = cloud.bodies(queue)
-    assert Counter((e["detail"]["status"], e["detail"]["redriveCount"]) for e in told) == Counter(
+    bodies = cloud.bodies(queue)
+    assert Counter((e["detail"]["status"], e["detail"]["redriveCount"]) for e in bodies) == Counter(
         [("RUNNING", 0), ("FAILED", 0), ("RUNNING", 1), ("FAILED", 1)]
     )
-    failed = next(e for e in told if e["detail"]["status"] == "FAILED" and e["detail"]["redriveCount"] == 0)
+    failed = next(e for e in bodies if e["detail"]["status"] == "FAILED" and e["detail"]["redriveCount"] == 0)
     assert failed["detail-type"] == "Step Functions Execution Status Change"
     assert failed["resources"] == [execution]
     detail = failed["detail"]
@@ -102,10 +102,10 @@ def test_a_copy_and_a_multipart_upload_say_what_made_them(cloud: StepsCloud) -> 
         Bucket="makers", Key="c", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]}
     )
 
-    told = [(e["detail"]["object"]["key"], e["detail"]["reason"]) for e in cloud.bodies(queue)]
+    bodies = [(e["detail"]["object"]["key"], e["detail"]["reason"]) for e in cloud.bodies(queue)]
 
     # Each once: "Supported event types for SQS, SNS, and Lambda" (S3 user guide) has one type for each API that makes an object.
-    assert sorted(told) == [("a", "PutObject"), ("b", "CopyObject"), ("c", "CompleteMultipartUpload")]
+    assert sorted(bodies) == [("a", "PutObject"), ("b", "CopyObject"), ("c", "CompleteMultipartUpload")]
 
 
 @pytest.mark.documented("https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html")

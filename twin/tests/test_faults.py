@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from clouds.steps import trust
 from twin import Twin, TwinOptions, faults
 from twin.credentials import role_credentials
-from twin.faults import Fault, Trouble, Weather
+from twin.faults import Fault, FaultInjector, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,10 +127,10 @@ def test_a_service_throttles_and_fails_in_its_own_words(worker: Callable[..., An
 @pytest.mark.ours
 def test_what_was_not_answered_was_done_all_the_same(twin: Twin, worker: Callable[..., Any]) -> None:
     sqs = worker("sqs")
-    with faults.injected(Fault("sqs:CreateQueue", 1, Trouble.UNANSWERED)) as weather:
+    with faults.injected(Fault("sqs:CreateQueue", 1, Trouble.UNANSWERED)) as injector:
         assert code_of(lambda: sqs.create_queue(QueueName="unanswered")) == "InternalFailure"
     assert twin.client("sqs").get_queue_url(QueueName="unanswered")
-    assert weather.struck == {("sqs:CreateQueue", Trouble.UNANSWERED): 1}
+    assert injector.struck == {("sqs:CreateQueue", Trouble.UNANSWERED): 1}
 
 
 @pytest.mark.ours
@@ -145,10 +145,10 @@ def test_what_failed_was_not_done(twin: Twin, worker: Callable[..., Any]) -> Non
 @pytest.mark.documented("https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html")
 @pytest.mark.parametrize("trouble", Trouble)
 def test_an_sdk_repeats_what_was_struck(worker: Callable[..., Any], trouble: Trouble) -> None:
-    with faults.injected(Fault("dynamodb:*", 0.5, trouble), seed=3) as weather:
+    with faults.injected(Fault("dynamodb:*", 0.5, trouble), seed=3) as injector:
         for _ in range(4):
             worker("dynamodb", attempts=10).list_tables()
-    assert weather.struck["dynamodb:ListTables", trouble] > 0
+    assert injector.struck["dynamodb:ListTables", trouble] > 0
 
 
 @pytest.mark.ours
@@ -167,8 +167,8 @@ def test_other_actions_are_spared(worker: Callable[..., Any]) -> None:
 @pytest.mark.ours
 def test_the_same_seed_strikes_the_same_calls() -> None:
     def strikes(seed: int) -> list[Trouble | None]:
-        weather = Weather([Fault("states:*", 0.2), Fault("*", 0.1, Trouble.FAILED)], seed)
-        return [weather.strikes("states:StartExecution") for _ in range(1000)]
+        injector = FaultInjector([Fault("states:*", 0.2), Fault("*", 0.1, Trouble.FAILED)], seed)
+        return [injector.strikes("states:StartExecution") for _ in range(1000)]
 
     assert strikes(1) == strikes(1) != strikes(2)
     assert strikes(1).count(Trouble.THROTTLED) == pytest.approx(200, abs=60)

@@ -36,7 +36,7 @@ def types(value: Any) -> Any:
 
 
 def status_changes(cloud: StepsCloud, definition: dict[str, Any], *, redrive: bool = False) -> list[dict[str, Any]]:
-    """What EventBridge is told of an execution, in order."""
+    """The events about an execution, in order."""
     queue = cloud.queue("changes")
     cloud.rule("changes", {"source": ["aws.states"]}, queue)
     execution = cloud.start(definition)
@@ -46,12 +46,12 @@ def status_changes(cloud: StepsCloud, definition: dict[str, Any], *, redrive: bo
         cloud.ended(execution)
     changes: list[dict[str, Any]] = []
 
-    def all_told() -> bool:
-        # An execution has ended a moment before EventBridge is told so.
+    def all_arrived() -> bool:
+        # An execution has ended a moment before its event is sent.
         changes.extend(cloud.bodies(queue))
         return len(changes) == (4 if redrive else 2)
 
-    until(all_told)
+    until(all_arrived)
     return sorted(
         changes, key=lambda change: (change["detail"]["redriveCount"], change["detail"]["status"] != "RUNNING")
     )

@@ -22,7 +22,7 @@ def test_a_taken_port_is_refused_in_one_clear_line() -> None:
     # Given a program that listens
     with socket.create_server((HOST, 0)) as other:
         port = other.getsockname()[1]
-        # When a server is told to use its port, then it says so at once
+        # When a server is given its port, then it says so at once
         with pytest.raises(PortTaken) as refused:
             Server(port)
     assert str(port) in str(refused.value)

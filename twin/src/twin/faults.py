@@ -1,4 +1,4 @@
-"""What AWS's own services do to their callers on a bad day, on demand and by a seeded die.
+"""Faults of AWS's own services, on demand and by a seeded die.
 
 They throttle, they fail before they have done anything, and, the worst for a caller, they do what was asked and the answer is
 lost. Struck are the calls of deployed roles: functions, jobs, executions, rules and schedules with a role. The twin's own work
@@ -41,7 +41,7 @@ class Trouble(StrEnum):
     FAILED = "failed"
     """An error of the service's own; nothing was done."""
     UNANSWERED = "unanswered"
-    """Done, but the caller is told of an error of the service's own."""
+    """Done, but the caller gets an error of the service's own."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Fault:
         return fnmatch.fnmatchcase(action.lower(), self.actions.lower())
 
 
-class Weather:
+class FaultInjector:
     """Decides, by a seeded die, which call is struck by which fault, and counts."""
 
     def __init__(self, faults: Sequence[Fault] = (), seed: int = 0) -> None:
@@ -87,7 +87,7 @@ class Weather:
         self._lock = threading.Lock()
 
     @property
-    def fair(self) -> bool:
+    def idle(self) -> bool:
         """Whether nothing is ever struck."""
         return not self._faults
 
@@ -101,54 +101,54 @@ class Weather:
         return None
 
 
-class _Sky:
-    """The weather over the running twin."""
+class _Running:
+    """The injector of the running twin."""
 
     def __init__(self) -> None:
-        self.weather = Weather()
+        self.injector = FaultInjector()
 
 
-_sky = _Sky()
+_running = _Running()
 
 
 def install(options: Any, _clock: Clock | None = None) -> None:
     """Let the faults of the twin's options strike from its first call on."""
-    _sky.weather = Weather(options.faults, options.seed)
+    _running.injector = FaultInjector(options.faults, options.seed)
 
 
 def stop() -> None:
-    """Fair weather again."""
-    _sky.weather = Weather()
+    """Inject no more faults."""
+    _running.injector = FaultInjector()
 
 
 @contextlib.contextmanager
-def injected(*faults: Fault, seed: int = 0) -> Iterator[Weather]:
-    """Let `faults`, and no others, strike within the block; the weather that is yielded has counted them.
+def injected(*faults: Fault, seed: int = 0) -> Iterator[FaultInjector]:
+    """Let `faults`, and no others, strike within the block; the injector that is yielded counts them.
 
     Examples
     --------
-    >>> with injected(Fault("states:*", 0.2), Fault("batch:SubmitJob", 0.1, Trouble.UNANSWERED), seed=7) as weather:
-    ...     weather.strikes("s3:GetObject")
+    >>> with injected(Fault("states:*", 0.2), Fault("batch:SubmitJob", 0.1, Trouble.UNANSWERED), seed=7) as injector:
+    ...     injector.strikes("s3:GetObject")
     """
-    before, _sky.weather = _sky.weather, Weather(faults, seed)
+    before, _running.injector = _running.injector, FaultInjector(faults, seed)
     try:
-        yield _sky.weather
+        yield _running.injector
     finally:
-        _sky.weather = before
+        _running.injector = before
 
 
 def struck() -> Counter[tuple[str, Trouble]]:
-    """How many calls of which action have been struck how, in the present weather."""
-    return Counter(_sky.weather.struck)
+    """How many calls of which action have been struck how, by the present faults."""
+    return Counter(_running.injector.struck)
 
 
 def before(application: Application) -> Application:
     """Strike calls on their way to `application`, a WSGI application that is an AWS endpoint."""
 
     def answering(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        weather = _sky.weather
-        call = None if weather.fair else _call_of_a_role(environ)
-        trouble = None if call is None else weather.strikes(_action(call))
+        injector = _running.injector
+        call = None if injector.idle else _call_of_a_role(environ)
+        trouble = None if call is None else injector.strikes(_action(call))
         if call is None or trouble is None:
             return application(environ, start_response)
         if trouble is Trouble.UNANSWERED:

@@ -43,7 +43,7 @@ class ImageNotFound(Exception):
 
 
 class ImageUnusable(Exception):
-    """The image is known, but its program cannot be started; the message is the reason ECS would give."""
+    """Something stands in for the image, but its program cannot be started; the message is the reason ECS would give."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def refuse_image(address: str) -> Image:
 
 @dataclass(frozen=True)
 class FolderImages:
-    """Images that are built from the folders of one folder, each known by the end of its repository's name.
+    """Images that are built from the folders of one folder, each found by the end of its repository's name.
 
     ``host/team/shop-worker:1.2`` is what ``<parent>/worker/Dockerfile`` or ``<parent>/shop-worker/Dockerfile`` builds.
 

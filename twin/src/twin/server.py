@@ -23,7 +23,7 @@ _SHUTDOWN_POLL_SECONDS = 0.05
 
 
 class PortTaken(RuntimeError):
-    """Another program listens on the port that the twin was told to use."""
+    """Another program listens on the port that the twin was given."""
 
     def __init__(self, port: int) -> None:
         super().__init__(f"port {port} is taken: stop the program that listens there, or choose another port")

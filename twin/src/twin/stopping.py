@@ -1,4 +1,4 @@
-"""Ctrl-C and `kill`: told to the command as something to wait for, so that it can end in order."""
+"""Ctrl-C and `kill` as something that a command waits for, so that it can end in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Waits for SIGINT or SIGTERM, whichever thread of the process the kernel hands it to.
+    """Waits for SIGINT or SIGTERM, whichever thread of the process receives it.
 
     Python runs a signal's handler in the main thread, but only when that has something to do: where another thread was
     interrupted and the main thread waits for a lock, nobody wakes it, and Ctrl-C is never seen. What does happen at once, in

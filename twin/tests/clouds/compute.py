@@ -19,7 +19,7 @@ from twin import guardian, patches
 from twin.clock import Clock
 from twin.compute.control import Control
 from twin.compute.service import JobService
-from twin.compute.surroundings import MotoLogs, Surroundings
+from twin.compute.services import MotoLogs, Services
 from twin.images import FolderImages
 from twin.patches import batch
 
@@ -121,14 +121,14 @@ class BatchCloud:
         return [event["message"] for event in logs.get_log_events(logGroupName=group, logStreamName=stream)["events"]]
 
     def statuses(self, job_id: str) -> list[str]:
-        """The states that events told of, in order."""
-        return [event["detail"]["status"] for event in self.told(job_id)]
+        """The states in events, in order."""
+        return [event["detail"]["status"] for event in self.changes(job_id)]
 
-    def told_when(self, job_id: str, status: str, seconds: float = 5.0) -> list[str]:
-        """The states that events told of, once one of them has told of `status`."""
+    def statuses_when(self, job_id: str, status: str, seconds: float = 5.0) -> list[str]:
+        """The states in events, once one of them has `status`."""
         end = time.monotonic() + seconds
         while status not in (states := self.statuses(job_id)):
-            assert time.monotonic() < end, f"no event told of {status}, only of {states}"
+            assert time.monotonic() < end, f"no event has {status}, only of {states}"
             time.sleep(0.01)
         return states
 
@@ -140,7 +140,7 @@ class BatchCloud:
             time.sleep(0.01)
         return found[0]
 
-    def told(self, job_id: str) -> list[dict[str, Any]]:
+    def changes(self, job_id: str) -> list[dict[str, Any]]:
         """State change events of a job, in order."""
         what = "Batch Job State Change"
         return [event for event in self.events if event["type"] == what and event["detail"]["jobId"] == job_id]
@@ -168,17 +168,17 @@ def batch_cloud(root: Path, *, scale: float = 1.0, noop: bool = False) -> Iterat
     BackendDict.reset()
     no_images = mock.patch.dict(os.environ, MOTO_EC2_LOAD_DEFAULT_AMIS="false")  # thousands, which no test looks at
     with no_images, mock_aws(), contextlib.ExitStack() as after:
-        told: list[dict[str, Any]] = []
+        events: list[dict[str, Any]] = []
 
         def emit(source: str, detail_type: str, resources: Sequence[str], detail: Mapping[str, Any]) -> None:
-            told.append({"source": source, "type": detail_type, "resources": resources, "detail": detail})
+            events.append({"source": source, "type": detail_type, "resources": resources, "detail": detail})
 
         def credentials(role: str) -> dict[str, str]:
             if role.endswith("/missing"):
                 raise LookupError(f"no role {role} is deployed in the twin")
             return {"AWS_ACCESS_KEY_ID": f"key of {role}", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "y"}
 
-        around = Surroundings(
+        services = Services(
             account=ACCOUNT,
             region=REGION,
             clock=Clock(scale),
@@ -191,12 +191,12 @@ def batch_cloud(root: Path, *, scale: float = 1.0, noop: bool = False) -> Iterat
             resolve_image=FolderImages(root / "jobs"),
             scratch=None,
         )
-        control = Control(around, stand_in=(lambda _: None) if noop else None)
+        control = Control(services, stand_in=(lambda _: None) if noop else None)
         after.callback(control.stop)
         batch.install(JobService(control), control.look_for_room)
         after.callback(patches.restore)
         cloud = BatchCloud(control, client("batch"), root, account_network())
-        cloud.events = told
+        cloud.events = events
         yield cloud
 
 

@@ -36,7 +36,7 @@ Json = Any
 
 @dataclass(frozen=True)
 class Options:
-    """What events are told of a twin's options."""
+    """The options of a twin that concern events."""
 
     enforce_iam: bool = False
     duplicate_events: float = 0.0

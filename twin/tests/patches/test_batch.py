@@ -1,6 +1,6 @@
 """Each patch to moto's Batch: what stock moto does without it, and what it does with it.
 
-A stock case fails once moto has mended the gap: then the patch can go.
+A stock case fails once moto has closed the gap: then the patch can go.
 """
 
 from __future__ import annotations

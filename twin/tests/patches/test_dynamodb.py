@@ -1,6 +1,6 @@
 """Each patch to moto's DynamoDB: what stock moto does without it, and what it does with it.
 
-A stock case fails once moto has mended the gap: then the patch can go.
+A stock case fails once moto has closed the gap: then the patch can go.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from moto.dynamodb.models.table import Table
 
 from clouds import clients
 from twin import patches
-from twin.patches import dynamodb as mended
+from twin.patches import dynamodb as fixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +131,7 @@ def test_moto_lets_two_callers_create_one_item(table: Rows, monkeypatch: pytest.
 
 
 def test_one_of_two_callers_creates_an_item(table: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    mended.answer_one_call_at_a_time()
+    fixed.answer_one_call_at_a_time()
 
     assert winners(table, monkeypatch) == 1
 
@@ -158,13 +158,13 @@ def test_moto_copies_a_whole_table_for_a_transaction(table: Rows, monkeypatch: p
 
 
 def test_a_transaction_copies_what_it_touches(table: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    mended.copy_only_what_a_transaction_touches()
+    fixed.copy_only_what_a_transaction_touches()
 
     assert copied_items(table, monkeypatch) <= 3
 
 
 def test_a_transaction_does_all_that_it_says(table: Rows) -> None:
-    mended.copy_only_what_a_transaction_touches()
+    fixed.copy_only_what_a_transaction_touches()
     table.write(*(table.put(name, "old") for name in "abcd"))
 
     table.write(
@@ -179,7 +179,7 @@ def test_a_transaction_does_all_that_it_says(table: Rows) -> None:
 
 
 def test_a_refused_transaction_does_nothing(table: Rows) -> None:
-    mended.copy_only_what_a_transaction_touches()
+    fixed.copy_only_what_a_transaction_touches()
     table.write(*(table.put(name, "old") for name in "abc"))
 
     with pytest.raises(ClientError, match=r"\[None, None, None, ConditionalCheckFailed\]") as refused:
@@ -191,7 +191,7 @@ def test_a_refused_transaction_does_nothing(table: Rows) -> None:
 
 @pytest.mark.parametrize("name", ["runs", "arn"])
 def test_a_transaction_names_a_table_by_name_or_arn(table: Rows, name: str) -> None:
-    mended.copy_only_what_a_transaction_touches()
+    fixed.copy_only_what_a_transaction_touches()
     arn = table.client.describe_table(TableName="runs")["Table"]["TableArn"]
     operation = table.put("a", "put")
     operation["Put"]["TableName"] = {"arn": arn}.get(name, name)
@@ -202,7 +202,7 @@ def test_a_transaction_names_a_table_by_name_or_arn(table: Rows, name: str) -> N
 
 
 def test_a_transaction_about_no_table_is_refused_as_such(table: Rows) -> None:
-    mended.copy_only_what_a_transaction_touches()
+    fixed.copy_only_what_a_transaction_touches()
     operation = table.put("a", "put")
     operation["Put"]["TableName"] = "nothing"
 
@@ -235,13 +235,13 @@ def test_moto_looks_at_a_whole_table_to_query_a_partition(table: Rows, monkeypat
 
 
 def test_a_query_looks_at_one_partition(table: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    mended.read_one_partition_to_query_it()
+    fixed.read_one_partition_to_query_it()
 
     assert looked_at(table, monkeypatch) == 1
 
 
 def test_a_query_of_an_index_looks_at_all_partitions(table: Rows) -> None:
-    mended.read_one_partition_to_query_it()
+    fixed.read_one_partition_to_query_it()
     table.write(table.put("a", "this"), table.put("b", "that"), table.put("c", "this"))
 
     assert sorted(table.with_value("this")) == ["a", "c"]

@@ -16,7 +16,7 @@ from moto.s3.models import FakeKey, S3Backend
 
 from clouds import clients
 from twin import patches
-from twin.patches import s3 as mended
+from twin.patches import s3 as fixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def upload_in_parts(s3: Any) -> None:
     s3.complete_multipart_upload(**about, MultipartUpload={"Parts": [part]})
 
 
-def told(act: Callable[[Any], None]) -> list[dict[str, Any]]:
+def announce(act: Callable[[Any], None]) -> list[dict[str, Any]]:
     """What stock moto tells EventBridge of what `act` does with a bucket."""
     with mock_aws():
         session = boto3.Session(region_name="us-east-1")
@@ -52,7 +52,7 @@ def told(act: Callable[[Any], None]) -> list[dict[str, Any]]:
 
 
 def test_motos_object_events_are_not_shaped_as_s3s() -> None:
-    first, second = told(put)
+    first, second = announce(put)
 
     assert "etag" not in first["object"]
     assert first["reason"] == "ObjectCreated"
@@ -61,7 +61,7 @@ def test_motos_object_events_are_not_shaped_as_s3s() -> None:
 
 
 def test_moto_announces_a_multipart_upload_twice() -> None:
-    assert [detail["object"]["key"] for detail in told(upload_in_parts)] == ["c", "c"]
+    assert [detail["object"]["key"] for detail in announce(upload_in_parts)] == ["c", "c"]
 
 
 def test_moto_passes_by_the_first_version_after_a_key() -> None:
@@ -113,7 +113,7 @@ def test_two_callers_may_write_under_one_condition_in_stock_moto(
         if condition == "IfMatch":
             value = s3.put_object(Bucket="bucket", Key="latest", Body=b"zero")["ETag"]
         if patched:
-            mended.write_one_object_at_a_time()
+            fixed.write_one_object_at_a_time()
         try:
             assert winners({condition: value}, monkeypatch) == expected
         finally:
@@ -141,7 +141,7 @@ def test_moto_copies_contents_to_list_versions(patched: bool, expected: int, mon
             Bucket="bucket", Key="a", VersionId=s3.list_object_versions(Bucket="bucket")["Versions"][1]["VersionId"]
         )
         if patched:
-            mended.list_versions_without_their_contents()
+            fixed.list_versions_without_their_contents()
         monkeypatch.setattr(FakeKey, "__getstate__", noted)
         try:
             listed = s3.list_object_versions(Bucket="bucket")

@@ -14,9 +14,9 @@ from twin import credentials, guardian
 from twin.compute.control import Control
 from twin.compute.scheduler import Market
 from twin.compute.service import JobService
+from twin.compute.services import MotoLogs, Services
 from twin.compute.spot import CannotReclaim
 from twin.compute.spot import reclaim as _reclaim
-from twin.compute.surroundings import MotoLogs, Surroundings
 from twin.events import emit
 from twin.patches import batch
 
@@ -36,7 +36,7 @@ def install(options: TwinOptions, clock: Clock) -> None:
     global _control  # noqa: PLW0603  moto has one process-wide Batch, and so has the twin
     stop()
     stand_in = options.stand_in if options.jobs == "noop" else None
-    _control = Control(_surroundings(options, clock), stand_in=stand_in)
+    _control = Control(_build_services(options, clock), stand_in=stand_in)
     batch.install(JobService(_control), _control.look_for_room)
 
 
@@ -99,13 +99,13 @@ def _running() -> Control:
     return _control
 
 
-def _surroundings(options: TwinOptions, clock: Clock) -> Surroundings:
+def _build_services(options: TwinOptions, clock: Clock) -> Services:
     account, region = credentials.account(), credentials.region()
 
     def zone(subnet: str) -> str:
         return str(ec2_backends[account][region].get_subnet(subnet).availability_zone)
 
-    return Surroundings(
+    return Services(
         account=account,
         region=region,
         clock=clock,

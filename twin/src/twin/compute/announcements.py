@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twin.compute.jobs import Job
-    from twin.compute.surroundings import Emit, Notices
+    from twin.compute.services import Emit, Notices
 
 
 class Announcer:

@@ -1,6 +1,6 @@
 """AWS Batch's control plane: jobs wait for what they depend on and for room, run, are tried again, and end.
 
-One lock guards all that is known of jobs. What must not happen inside a caller's request (placing, starting, timers)
+One lock guards the state of all jobs. What must not happen inside a caller's request (placing, starting, timers)
 happens in the thread of the loop.
 """
 
@@ -29,13 +29,13 @@ from twin.compute.jobs import (
 )
 from twin.compute.loop import Loop
 from twin.compute.runner import Runner, StartFailed
-from twin.compute.surroundings import Notices
+from twin.compute.services import Notices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from twin.compute.scheduler import Placement
-    from twin.compute.surroundings import Surroundings
+    from twin.compute.services import Services
 
 REMEMBERED_JOBS = 5_000
 """How many ended jobs are still described, arrays counted once; AWS keeps them for at least seven days."""
@@ -51,20 +51,20 @@ class Control:
         Takes the place of every job's program, which then ends at once and well; None runs the programs.
     """
 
-    def __init__(self, around: Surroundings, *, stand_in: Callable[[Job], None] | None = None) -> None:
+    def __init__(self, services: Services, *, stand_in: Callable[[Job], None] | None = None) -> None:
         self.lock = threading.RLock()
         self.jobs: dict[str, Job] = {}
-        self._around = around
+        self._services = services
         self._stand_in = stand_in
         self._loop = Loop("compute")
         self._notices = Notices("compute-notices")
-        self.announcer = Announcer(self._notices, around.emit)
+        self.announcer = Announcer(self._notices, services.emit)
         self._order = itertools.count()
         self._dependants: dict[str, list[Job]] = {}
         self._past: deque[Job] = deque()
         self._stopping = False
-        self.runner = Runner(self._loop, self._notices, around, self._member_ended)
-        self.waiting = queues.Waiting(self._loop, around, self._cancelled_by_queue, self.announcer.queue_blocked)
+        self.runner = Runner(self._loop, self._notices, services, self._member_ended)
+        self.waiting = queues.Waiting(self._loop, services, self._cancelled_by_queue, self.announcer.queue_blocked)
 
     def next_order(self) -> int:
         """A new job's place in the order of submissions."""
@@ -327,14 +327,14 @@ class Control:
 
     def real(self, aws_seconds: float) -> float:
         """Seconds here of a wait that AWS makes."""
-        return self._around.clock.real(aws_seconds)
+        return self._services.clock.real(aws_seconds)
 
     def soon_in(self, aws_seconds: float, action: Callable[[], None]) -> None:
         """Do `action` after a wait that AWS makes."""
         self._loop.later(self.real(aws_seconds), action)
 
     def stop(self) -> None:
-        """Kill everything and end the threads. Nothing is told any more of the jobs that this ends."""
+        """Kill everything and end the threads. No event is sent about the jobs that this ends."""
         with self.lock:
             self._stopping = True
             self.announcer.fall_silent()

@@ -46,7 +46,7 @@ class Spawn(Protocol):
 
 
 class LinePipe:
-    """A pipe whose other end a process writes to; hands over whole lines as they come."""
+    """A pipe whose other end a process writes to; passes on whole lines as they come."""
 
     def __init__(self, loop: Loop, sink: Callable[[list[str]], None]) -> None:
         self._loop = loop
@@ -140,7 +140,7 @@ class ContainerProcess:
 
 
 def _handles_sigterm(pid: int) -> bool:
-    """Whether a process has a handler for SIGTERM; taken for granted where the kernel does not tell."""
+    """Whether a process has a handler for SIGTERM; assumed where the kernel does not say."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from moto.batch.models import ComputeEnvironment, JobQueue
 
     from twin.compute.loop import Cancellable, Loop
-    from twin.compute.surroundings import Surroundings
+    from twin.compute.services import Services
 
 _MESSAGES = {
     Reason.INSUFFICIENT_CAPACITY: "Service cannot fulfill the capacity requested for instance type [{type}]",
@@ -55,12 +55,12 @@ class Waiting:
     def __init__(
         self,
         loop: Loop,
-        around: Surroundings,
+        services: Services,
         cancel: Callable[[Job, str], None],
         blocked: Callable[[Job], None],
     ) -> None:
         self._loop = loop
-        self._around = around
+        self._services = services
         self._cancel = cancel
         self._blocked = blocked
         self._queues: dict[str, JobQueue] = {}
@@ -131,7 +131,7 @@ class Waiting:
             environment=environment,
             cluster=found.ecs_name,
             market=Market.of(resources["type"]),
-            zone=self._around.zone(resources["subnets"][0]),
+            zone=self._services.zone(resources["subnets"][0]),
         )
 
     def _queue(self, queue: JobQueue) -> Queue:
@@ -163,7 +163,7 @@ class Waiting:
         job.status_reason = f"{block.reason} - {_MESSAGES[block.reason].format(type=block.instance_type)}"
         limits = [
             self._loop.later(
-                self._around.clock.real(float(action["maxTimeSeconds"])),
+                self._services.clock.real(float(action["maxTimeSeconds"])),
                 self._cancel,
                 job,
                 f"Canceled by JobStateTimeLimit action due to reason: {block.reason}",

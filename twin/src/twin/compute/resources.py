@@ -74,18 +74,18 @@ def _instance_types(names: tuple[str, ...]) -> tuple[InstanceType, ...]:
 
 
 def _named(name: str) -> list[InstanceType]:
-    known = _known_types()
-    if name in known:
-        return [known[name]]
+    types = _read_types()
+    if name in types:
+        return [types[name]]
     families = BUNDLES.get(name, (name,))
-    found = [kind for kind in known.values() if kind.name.partition(".")[0] in families]
+    found = [kind for kind in types.values() if kind.name.partition(".")[0] in families]
     if not found:
         raise UnknownInstanceType(f"Instance type {name} does not exist")
     return found
 
 
 @functools.cache
-def _known_types() -> dict[str, InstanceType]:
+def _read_types() -> dict[str, InstanceType]:
     from moto.ec2.models.instance_types import INSTANCE_TYPES  # noqa: PLC0415  takes a second; few callers need it
 
     return {name: InstanceType(name, _capacity(facts)) for name, facts in INSTANCE_TYPES.items()}

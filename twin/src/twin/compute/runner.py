@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twin.compute.environment import Node, Placed, batch_variables
 from twin.compute.fleet import Fleet
 from twin.compute.jobs import OUT_OF_MEMORY, TASK_FAILED_TO_START, Status, now_ms
 from twin.compute.memory import resident_mib
 from twin.compute.processes import start
-from twin.compute.surroundings import LogGroupMissing
+from twin.compute.services import LogGroupMissing
+from twin.compute.variables import Node, Placed, batch_variables
 from twin.images import ImageNotFound, ImageUnusable, program
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from twin.compute.jobs import Attempt, Job, Member
     from twin.compute.loop import Loop
     from twin.compute.processes import ContainerProcess
+    from twin.compute.services import Notices, Services
     from twin.compute.specification import ContainerSpec
-    from twin.compute.surroundings import Notices, Surroundings
 
 STOP_GRACE_SECONDS = 30.0
 """From SIGTERM to SIGKILL (AWS Batch User Guide, "Job timeouts": "a SIGKILL signal is sent … 30 seconds")."""
@@ -52,13 +52,13 @@ class Runner:
     """Runs members of attempts. Its methods are for the thread of `loop`, unless they say otherwise."""
 
     def __init__(
-        self, loop: Loop, notices: Notices, around: Surroundings, ended: Callable[[Job, Attempt, Member], None]
+        self, loop: Loop, notices: Notices, services: Services, ended: Callable[[Job, Attempt, Member], None]
     ) -> None:
         self._loop = loop
         self._notices = notices
-        self._around = around
+        self._services = services
         self._ended = ended
-        self._fleet = Fleet(loop, around.account, around.region)
+        self._fleet = Fleet(loop, services.account, services.region)
         self._running: set[Member] = set()
         self._looking = False
 
@@ -91,18 +91,18 @@ class Runner:
             message = f"Container Overrides length must be at most {MAX_OVERRIDES_LENGTH}"
             raise StartFailed(message, status_reason=message)
         try:
-            image = self._around.resolve_image(spec.image)
+            image = self._services.resolve_image(spec.image)
             environment = self._environment(job, attempt, member, place) | {**image.environment, **spec.environment}
             argv = program(image, spec.command, environment["PATH"])
             member.process = start(
                 self._loop,
-                self._around.spawn,
+                self._services.spawn,
                 argv,
                 environment,
                 lines=self._log(spec, place.task),
                 ended=partial(self._on_exit, job, attempt, member),
                 has_init=spec.has_init,
-                scratch=self._around.scratch,
+                scratch=self._services.scratch,
             )
         except (ImageNotFound, ImageUnusable, LogGroupMissing, OSError) as error:
             raise StartFailed(str(error)) from error
@@ -116,8 +116,8 @@ class Runner:
     def _log(self, spec: ContainerSpec, task: Task) -> Callable[[list[str]], None]:
         if not spec.logs_to_cloudwatch:
             return _discard
-        self._around.logs.open(task.log_group, task.log_stream, spec.creates_log_group)
-        return partial(self._around.logs.write, task.log_group, task.log_stream)
+        self._services.logs.open(task.log_group, task.log_stream, spec.creates_log_group)
+        return partial(self._services.logs.write, task.log_group, task.log_stream)
 
     def _environment(self, job: Job, attempt: Attempt, member: Member, place: Place) -> dict[str, str]:
         main = attempt.members[job.main_node].place or place
@@ -133,9 +133,9 @@ class Runner:
         fargate = place.instance.market.fargate
         variables = {
             "PATH": _SEARCH_PATH,
-            "AWS_REGION": self._around.region,
-            "AWS_DEFAULT_REGION": self._around.region,
-            "AWS_ENDPOINT_URL": self._around.endpoint(),
+            "AWS_REGION": self._services.region,
+            "AWS_DEFAULT_REGION": self._services.region,
+            "AWS_ENDPOINT_URL": self._services.endpoint(),
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE" if fargate else "AWS_ECS_EC2",
             "ECS_CONTAINER_METADATA_URI_V4": f"{place.instance.endpoint}/v4/{place.task.id}",
             **batch_variables(placed),
@@ -143,7 +143,7 @@ class Runner:
         if not fargate:
             variables["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = place.instance.endpoint
         if member.spec.job_role:
-            variables |= self._around.credentials(member.spec.job_role)
+            variables |= self._services.credentials(member.spec.job_role)
         return variables
 
     def _on_exit(self, job: Job, attempt: Attempt, member: Member, process: ContainerProcess) -> None:
@@ -163,11 +163,11 @@ class Runner:
         if process is None or not process.running:
             return
         process.terminate()
-        self._loop.later(self._around.clock.real(grace_seconds), _kill_if_running, process)
+        self._loop.later(self._services.clock.real(grace_seconds), _kill_if_running, process)
 
     def announce(self, instance: Instance, seconds: float) -> None:
         """Write into an instance's metadata that it will be taken back in `seconds` of this machine. From any thread."""
-        instance.notice = self._around.clock.now() + timedelta(seconds=seconds)
+        instance.notice = self._services.clock.now() + timedelta(seconds=seconds)
 
     def lose(self, member: Member, reason: str, grace_seconds: float = SHUTDOWN_GRACE_SECONDS) -> None:
         """A member's host shuts down: SIGTERM, and SIGKILL when the grace is over. From any thread."""

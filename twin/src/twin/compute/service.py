@@ -126,7 +126,7 @@ class JobService:
             yield other
 
     def describe(self, backend: BatchBackend, ids: Sequence[str] | None) -> list[dict[str, Any]]:
-        """DescribeJobs: what is known of `ids` (or ARNs); unknown ones are left out. Raises `Refused`."""
+        """DescribeJobs: the details of `ids` (or ARNs); those of no job are left out. Raises `Refused`."""
         if not ids:
             raise Refused("jobs must contain at least one job ID")
         if len(ids) > _MAX_DESCRIBED:
@@ -142,8 +142,8 @@ class JobService:
         tags = backend.list_tags_for_resource(job.arn)
         if not node:
             return job_detail(job, tags)
-        known = job.multinode and index.isdecimal() and int(index) < len(job.specs)
-        return node_detail(job, int(index), tags) if known else None
+        exists = job.multinode and index.isdecimal() and int(index) < len(job.specs)
+        return node_detail(job, int(index), tags) if exists else None
 
     def list_jobs(self, backend: BatchBackend, request: Mapping[str, Any]) -> dict[str, Any]:
         """ListJobs: of a queue, an array, or a multi-node job, the newest first. Raises `Refused`.
@@ -184,13 +184,13 @@ class JobService:
         return [node_summary(job, node) for node in nodes]
 
     def cancel(self, request: Mapping[str, Any]) -> None:
-        """CancelJob; a job that is not known counts as cancelled. Raises `Refused`."""
+        """CancelJob; a job that does not exist counts as cancelled. Raises `Refused`."""
         job = self._to_end(request)
         if job is not None:
             self._control.cancel(job, request["reason"])
 
     def terminate(self, request: Mapping[str, Any]) -> None:
-        """TerminateJob; a job that is not known counts as terminated. Raises `Refused`."""
+        """TerminateJob; a job that does not exist counts as terminated. Raises `Refused`."""
         job = self._to_end(request)
         if job is not None:
             self._control.terminate(job, request["reason"])

@@ -1,7 +1,7 @@
 """What AWS Batch refuses: SubmitJob and RegisterJobDefinition, as pure functions that return what is wrong.
 
 The rules are those of the AWS Batch API Reference (SubmitJob, RegisterJobDefinition, ArrayProperties, NodeOverrides,
-JobTimeout, RetryStrategy); the wording of a message is AWS's where it is known.
+JobTimeout, RetryStrategy); the wording of a message is AWS's where AWS publishes it.
 """
 
 from __future__ import annotations

@@ -219,19 +219,19 @@ class LiveStack:
 
 
 def _maker(
-    known: ResourceType, current: Resource | None, request: Request, properties: Mapping[str, Any]
+    model: ResourceType, current: Resource | None, request: Request, properties: Mapping[str, Any]
 ) -> Callable[[Request], Resource]:
     if current is None:
-        return known.create
-    if known.update is None or current.kind != request.kind:
+        return model.create
+    if model.update is None or current.kind != request.kind:
         raise NotModelled(f"an update of {request.where} (start the twin afresh)")
     for name in sorted(set(current.properties) - set(properties)):
         raise NotModelled(f"an update of {request.where} that takes its {name} away (start the twin afresh)")
-    return known.update
+    return model.update
 
 
 def _no_attribute_yet(logical_id: str, name: str) -> Any:
-    raise TemplateError(f"Fn::GetAtt {logical_id}.{name} where only parameters are known")
+    raise TemplateError(f"Fn::GetAtt {logical_id}.{name} where only parameters have values")
 
 
 def _refuse_unknown(resources: Mapping[str, Mapping[str, Any]]) -> None:
@@ -243,13 +243,13 @@ def _refuse_unknown(resources: Mapping[str, Mapping[str, Any]]) -> None:
             raise NotModelled(f"{key} of {name} ({resource['Type']})")
 
 
-def _in_order_of_dependencies(resources: Mapping[str, Mapping[str, Any]], known: set[str]) -> list[str]:
+def _in_order_of_dependencies(resources: Mapping[str, Mapping[str, Any]], defined: set[str]) -> list[str]:
     """Logical ids such that each comes after what it refers to or depends on; else as the template has them."""
     graph: dict[str, list[str]] = {}
     for logical_id, resource in resources.items():
         depends = resource.get("DependsOn", [])
         needed = references(resource.get("Properties") or {}) | set([depends] if isinstance(depends, str) else depends)
-        undefined = sorted(name for name in needed - known if not name.startswith("AWS::"))
+        undefined = sorted(name for name in needed - defined if not name.startswith("AWS::"))
         if undefined:
             raise TemplateError(f"{logical_id} refers to {', '.join(undefined)}, which the template does not define")
         graph[logical_id] = [name for name in resources if name in needed]

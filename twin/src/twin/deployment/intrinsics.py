@@ -1,4 +1,4 @@
-"""The intrinsic functions of a template, evaluated against what is known of the stack so far.
+"""The intrinsic functions of a template, evaluated against the stack as far as it exists.
 
 Source: "Intrinsic function reference" and "Condition functions" of the AWS CloudFormation template reference.
 """

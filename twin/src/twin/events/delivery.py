@@ -57,7 +57,7 @@ class Origin:
     arn
         Of the rule or schedule.
     attributes
-        Message attributes that tell of it in a dead-letter queue.
+        Message attributes that describe it in a dead-letter queue.
     """
 
     service: str

@@ -1,4 +1,4 @@
-"""Step Functions: the deployed state machines run on moto's interpreter, mended where it differs from AWS."""
+"""Step Functions: the deployed state machines run on moto's interpreter, corrected where it differs from AWS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from twin import events
 from twin.executions import api, backend, evaluation, jobs, mocks, tasks
-from twin.executions.around import around
+from twin.executions.shared import shared
 from twin.patches import jsonpath
 from twin.patches import stepfunctions as patches
 
@@ -30,7 +30,7 @@ class ExecutionOptions(Protocol):
 
 def install(options: ExecutionOptions, clock: Clock) -> None:
     """Make moto execute state machines as Step Functions does, with `clock` scaling every wait."""
-    around.begin(clock, enforce_iam=options.enforce_iam)
+    shared.begin(clock, enforce_iam=options.enforce_iam)
     # Every failed Task would be logged as an error of the interpreter; the history says it better.
     logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
     patches.execute_with(backend.backends)
@@ -64,4 +64,4 @@ def load_mocks(path: Path) -> None:
     InvalidMocks
         The file is not in the format; the text says where.
     """
-    around.mocks = mocks.read(path)
+    shared.mocks = mocks.read(path)

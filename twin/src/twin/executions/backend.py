@@ -19,9 +19,9 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from twin import events
 from twin.executions import definition as asl
 from twin.executions import evaluation, roles, status
-from twin.executions.around import around
 from twin.executions.execution import NotRedrivable, TwinExecution
 from twin.executions.mocks import InvalidMocks
+from twin.executions.shared import shared
 from twin.executions.tokens import ClosedToken, Failure, Success, UnknownToken
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class TwinStepFunctions(StepFunctionsParserBackend):
     def stop_execution(self, execution_arn: str, error: str | None = None, cause: str | None = None) -> TwinExecution:
         """Stop an execution; when this returns, it has stopped."""
         execution: TwinExecution = self.describe_execution(execution_arn)
-        execution.stop(around.clock.now(), error, cause)
+        execution.stop(shared.clock.now(), error, cause)
         return execution
 
     def redrive_execution(self, execution_arn: str) -> datetime:
@@ -177,7 +177,7 @@ class TwinStepFunctions(StepFunctionsParserBackend):
     def send_task_heartbeat(self, task_token: str) -> None:
         """Say that a Task is still worked on."""
         with _token_errors():
-            around.tokens.heartbeat(task_token)
+            shared.tokens.heartbeat(task_token)
 
     def _machine_arn(self, name: str) -> str:
         return f"arn:{self.partition}:states:{self.region_name}:{self.account_id}:stateMachine:{name}"
@@ -194,21 +194,21 @@ class TwinStepFunctions(StepFunctionsParserBackend):
             account_id=self.account_id,
             region_name=self.region_name,
             state_machine=snapshot,
-            start_date=around.clock.now(),
+            start_date=shared.clock.now(),
             cloud_watch_logging_session=None,
             activity_store={},
             input_data=given,
-            clock=around.clock,
+            clock=shared.clock,
             on_status=_announce,
             mocks=mocked,
         )
 
 
 def _mocked_case(machine: str, case: str) -> MockTestCase:
-    if around.mocks is None:
+    if shared.mocks is None:
         raise UnknownCase(f"no mock file is loaded, so there is no case {case!r} of state machine {machine!r}")
     try:
-        return around.mocks.case(machine, case)
+        return shared.mocks.case(machine, case)
     except InvalidMocks as error:
         raise UnknownCase(str(error)) from error
 
@@ -241,7 +241,7 @@ def _is_the_same(machine: StateMachine, definition: str, given: Mapping[str, Jso
 
 
 def _check_role(role_arn: str, machine_arn: str, definition: str) -> None:
-    if not around.enforce_iam:
+    if not shared.enforce_iam:
         return
     try:
         roles.check(role_arn, machine_arn, json.loads(definition))
@@ -260,7 +260,7 @@ def _check_input(given: str) -> None:
 
 def _answer(task_token: str, answer: Success | Failure) -> None:
     with _token_errors():
-        around.tokens.answer(task_token, answer)
+        shared.tokens.answer(task_token, answer)
 
 
 @contextlib.contextmanager
@@ -287,7 +287,7 @@ def stop_all() -> None:
         for execution in machine.executions
         if execution.status == "RUNNING"
     ]
-    now = around.clock.now()
+    now = shared.clock.now()
     for execution in running:
         execution.ask_to_stop(now, None, None)
     end = time.monotonic() + _STOP_ALL_SECONDS

@@ -23,8 +23,8 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded, Progr
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
 from twin.executions import errors
-from twin.executions.around import around
 from twin.executions.environment import Finished, Position, Resumption, TwinEnvironment
+from twin.executions.shared import shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def program(component: Any, env: TwinEnvironment) -> None:
     if component.timeout_seconds is None:
         component._eval_body(env)  # noqa: SLF001  the component's own
         return
-    limit = threading.Timer(around.clock.real(component.timeout_seconds.timeout_seconds), env.set_timed_out)
+    limit = threading.Timer(shared.clock.real(component.timeout_seconds.timeout_seconds), env.set_timed_out)
     limit.daemon = True
     limit.start()
     try:
@@ -94,12 +94,12 @@ def attempt(component: Any, env: TwinEnvironment) -> None:
 
     with frame.waking(done):
         threading.Thread(target=run, name=f"twin-state-{component.name}", daemon=True).start()
-        done.wait(around.clock.real(limit_seconds))
+        done.wait(shared.clock.real(limit_seconds))
     running = env.is_running()
     frame.set_ended()
     env.close_frame(frame)
     if frame.callback is not None:
-        around.tokens.close(frame.callback)
+        shared.tokens.close(frame.callback)
     if not results and not failures:
         env.event_manager.abandon(frame.event_history_context)
     if not running:
@@ -134,7 +134,7 @@ def retrier(component: Any, env: TwinEnvironment) -> None:
         component.jitter_strategy,
     ):
         part.eval(env=env)
-    env.wait(around.clock.real(env.stack.pop()))
+    env.wait(shared.clock.real(env.stack.pop()))
     env.stack.append(RetrierOutcome.Executed)
 
 
@@ -147,7 +147,7 @@ def error_equals(component: Any, env: TwinEnvironment) -> None:
 
 def wait_state(_component: Any, env: TwinEnvironment, wait_seconds: float) -> None:
     """Wait as a Wait state does."""
-    env.wait(around.clock.real(max(0.0, wait_seconds)))
+    env.wait(shared.clock.real(max(0.0, wait_seconds)))
 
 
 def branches(component: Any, env: TwinEnvironment) -> None:
@@ -209,7 +209,7 @@ def _run_all(running: list[tuple[Any, TwinEnvironment]]) -> TwinEnvironment | No
         failed = first_failed()
     if failed is not None:
         for _, frame in running:
-            frame.set_stop(stop_date=around.clock.now(), cause=None, error=None)
+            frame.set_stop(stop_date=shared.clock.now(), cause=None, error=None)
     return failed
 
 

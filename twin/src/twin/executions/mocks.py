@@ -50,8 +50,8 @@ class Mocks:
             The file has no such case.
         """
         if (machine, case) not in self._cases:
-            known = sorted(name for of, name in self._cases if of == machine)
-            raise InvalidMocks(f"the mock file has no case {case!r} for state machine {machine!r}; it has {known}")
+            cases = sorted(name for of, name in self._cases if of == machine)
+            raise InvalidMocks(f"the mock file has no case {case!r} for state machine {machine!r}; it has {cases}")
         return self._cases[machine, case]
 
     def cases(self, machine: str) -> list[str]:

@@ -39,7 +39,7 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 
 from twin.events.clients import client_of_role
 from twin.executions import casing, errors, jobs, services
-from twin.executions.around import around
+from twin.executions.shared import shared
 from twin.executions.tokens import Callback, Failure
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ class _TwinTask(StateTaskServiceCallback):
         if self.resource.condition != ResourceCondition.WaitForTaskToken:
             super()._eval_execution(env)
             return
-        env.callback = around.tokens.issue()
+        env.callback = shared.tokens.issue()
         env.states.context_object.context_object_data["Task"] = {"Token": env.callback.token}
         try:
             super()._eval_execution(env)
         finally:
-            around.tokens.close(env.callback)
+            shared.tokens.close(env.callback)
 
     def _normalise_parameters(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: names are changed where the call is made, so that mocked Tasks see the definition's own."""
@@ -125,7 +125,7 @@ class _TwinTask(StateTaskServiceCallback):
         if not self.heartbeat:
             return None
         self.heartbeat.eval(env=env)
-        return around.clock.real(env.stack.pop())
+        return shared.clock.real(env.stack.pop())
 
     def _await_job(self, env: TwinEnvironment, job_id: str, client: Any) -> Json:
         """Wait for a Batch job; it is terminated when the execution is stopped or a sibling branch fails.

@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sender:
-    """The function in whose name something is sent."""
+    """The function that something is sent for."""
 
     function_arn: str
     version: str

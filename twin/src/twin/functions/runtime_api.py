@@ -85,7 +85,7 @@ class RuntimeApi:
         Parameters
         ----------
         signal, output
-            Told, on the API's thread, what the runtime reports and what its process prints; `output` has seen all
+            Receives, on the API's thread, what the runtime reports and what its process prints; `output` has seen all
             that was printed before an answer when `signal` gets the answer.
         """
         desk = Desk(self, signal, output)

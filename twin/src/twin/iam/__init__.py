@@ -35,7 +35,7 @@ __all__ = [
 
 
 def install(options: Any, _clock: Clock | None = None) -> None:
-    """Stand before moto's server; without ``enforce_iam`` only moto's own mistakes are mended."""
+    """Stand before moto's server; without ``enforce_iam`` only moto's own mistakes are corrected."""
     gate.exercised.clear()
     patches.install(guard=gate.guard if options.enforce_iam else None)
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 Context = Mapping[str, tuple[str, ...]]
-"""What is known of a request: values by context key, the key in lower case."""
+"""The context of a request: values by context key, the key in lower case."""
 
 _NOT_MODELLED = (
     "dynamodb:",

@@ -53,7 +53,7 @@ class Call:
     service
         The prefix of its actions in policies: ``s3``, ``states``.
     operation
-        The API operation; empty for S3, whose operations are told apart by method, path and query.
+        The API operation; empty for S3, whose operations are distinguished by method, path and query.
     parameters
         Its input, with the names of the service's API.
     """
@@ -195,7 +195,7 @@ def _query(environ: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _path(environ: Mapping[str, Any]) -> str:
-    """The decoded path; WSGI hands its bytes over as Latin-1."""
+    """The decoded path; WSGI passes its bytes as Latin-1."""
     return str(environ.get("PATH_INFO", "/")).encode("latin-1").decode(errors="replace")
 
 

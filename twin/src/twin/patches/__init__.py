@@ -1,4 +1,4 @@
-"""What the twin mends in moto: a module a service, a small function a gap, its reason in the docstring.
+"""What the twin corrects in moto: a module a service, a small function a gap, its reason in the docstring.
 
 A patch is applied with `replace` and taken back by `restore`, so that moto is stock again once a twin has ended, and a
 second twin in the same process patches no patch.

@@ -1,4 +1,4 @@
-"""Patches to moto's Batch (5.2.5): jobs as `twin.compute` runs them, and what moto drops of their surroundings."""
+"""Patches to moto's Batch (5.2.5): jobs as `twin.compute` runs them, and what moto drops of queues, environments and definitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""moto's CloudFormation: what the twin mends."""
+"""moto's CloudFormation: what the twin corrects."""
 
 from __future__ import annotations
 

@@ -82,10 +82,10 @@ def announce_objects(emit: Emit) -> None:
 
     def make(_original: Any) -> Any:
         def send(account_id: str, bucket: Any, event_name: str, key: Any) -> None:
-            known = _REASONS.get(str(getattr(event_name, "value", event_name)))
-            if known is None or key is None:
+            reason_and_type = _REASONS.get(str(getattr(event_name, "value", event_name)))
+            if reason_and_type is None or key is None:
                 return
-            detail_type, reason = known
+            detail_type, reason = reason_and_type
             emit("aws.s3", detail_type, [bucket.arn], object_detail(bucket.name, account_id, key, reason))
 
         return send

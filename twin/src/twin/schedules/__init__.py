@@ -1,4 +1,4 @@
-"""EventBridge Scheduler and scheduled rules: targets are called when their time has come, or when told to.
+"""EventBridge Scheduler and scheduled rules: targets are called when their time has come, or when `fire` asks for it.
 
 Time is scaled as every wait is: with a scale of 60 ``rate(2 minutes)`` fires every two seconds, and a daily cron expression
 every 24 minutes.
@@ -130,9 +130,9 @@ def fire(name: str) -> None:
     NoSuchSchedule
         Naming those there are.
     """
-    known = list(timers.every_timer())
-    named = [timer for timer in known if timer.name == name]
+    timers_now = list(timers.every_timer())
+    named = [timer for timer in timers_now if timer.name == name]
     if not named:
-        raise NoSuchSchedule(f"there is no schedule {name!r}; there are {sorted(timer.name for timer in known)}")
+        raise NoSuchSchedule(f"there is no schedule {name!r}; there are {sorted(timer.name for timer in timers_now)}")
     for timer in named:
         timer.fire(datetime.now(UTC))

@@ -55,7 +55,7 @@ def events(call: Call) -> list[Ask]:
 
 
 def scheduler(call: Call) -> list[Ask]:
-    """Schedules and their groups, and the role that a schedule hands to EventBridge Scheduler."""
+    """Schedules and their groups, and the role that a schedule passes to EventBridge Scheduler."""
     parameters, operation = call.parameters, call.operation
     if "ResourceArn" in parameters:
         return [Ask(f"scheduler:{operation}", parameters["ResourceArn"])]

@@ -64,7 +64,7 @@ def asks(call: Call) -> list[Ask]:
         return _bucket_asks(call, bucket, context)
     asks = [Ask(f"s3:{action}", f"arn:aws:s3:::{bucket}/{key}", context) for action in _object_actions(call)]
     if call.method in ("GET", "HEAD") and not resources.object_exists(bucket, key, call.query.get("versionId", "")):
-        # Who may not list a bucket is not told that a key is missing: 403, not 404 (S3 API reference, GetObject).
+        # A caller who may not list a bucket does not learn that a key is missing: 403, not 404 (S3 API reference, GetObject).
         asks.append(Ask("s3:ListBucket", f"arn:aws:s3:::{bucket}"))
     return asks + _source(call)
 

@@ -42,8 +42,8 @@ class Emit(Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """The cloud around AWS Batch.
+class Services:
+    """The services that AWS Batch uses, and what the twin gives it besides.
 
     Parameters
     ----------

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Around:
-    """The surroundings of all executions; `begin` gives those of a new twin."""
+class Shared:
+    """What all executions share; `begin` gives it for a new twin."""
 
     clock: Clock = field(default_factory=Clock)
     tokens: Tokens = field(default_factory=Tokens)
@@ -26,4 +26,4 @@ class Around:
         self.clock, self.tokens, self.mocks, self.enforce_iam = clock, Tokens(), None, enforce_iam
 
 
-around = Around()
+shared = Shared()
