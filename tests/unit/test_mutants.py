@@ -36,6 +36,9 @@ def test_each_line_of_the_list_is_one_that_the_runner_reads() -> None:
     assert [line for line in lines if not run.read_explanations(line)] == []
 
 
-def test_the_tests_that_judge_are_there_and_a_sample_is_of_judged_modules() -> None:
+def test_what_is_judged_and_what_judges_is_there() -> None:
     assert [test for tests in run.JUDGES.values() for test in tests if not (run.ROOT / test).is_file()] == []
+    places = ("layers/spotline", "functions/*")
+    missing = [one for one in run.JUDGES if not any(any(run.ROOT.glob(f"{place}/{one}")) for place in places)]
+    assert missing == []
     assert set(run.QUICK) <= set(run.JUDGES)

@@ -62,6 +62,39 @@ def test_a_described_job_may_lack_its_id() -> None:
     assert classify(failed(EXITED, 3)).job_id == ""
 
 
+def attempt(status_reason: str, code: int, **container: str) -> dict[str, Any]:
+    return {"statusReason": status_reason, "container": {"exitCode": code, **container}}
+
+
+@pytest.mark.parametrize(
+    ("job", "code", "reason", "log_stream"),
+    [
+        ({"attempts": [attempt("a", 1), attempt("b", 2), attempt("c", 3, logStreamName="3")]}, 3, "c", "3"),
+        ({"attempts": [attempt("a", 1, reason="r")]}, 1, "r", None),
+        ({"statusReason": "own", "attempts": [attempt("a", 1)]}, 1, "own", None),
+        ({"container": {"logStreamName": "own"}, "attempts": [attempt("a", 1)]}, 1, "a", "own"),
+        ({"container": {"exitCode": 0}, "attempts": [attempt("a", 1)]}, 0, "a", None),
+        ({"container": {"reason": "own"}, "attempts": [attempt("a", 1)]}, None, "own", None),
+        ({"container": {"exitCode": None, "reason": ""}, "attempts": [attempt("a", 1)]}, 1, "a", None),
+        ({"container": None, "attempts": None}, None, "", None),
+        ({"attempts": [{"container": None}]}, None, "", None),
+    ],
+)
+def test_what_batch_does_not_say_of_a_job_it_says_of_its_last_attempt(
+    job: dict[str, Any], code: int | None, reason: str, log_stream: str | None
+) -> None:
+    failure = classify({"status": "FAILED", **job})
+    assert (failure.exit_code, failure.log_stream) == (code, log_stream)
+    assert failure.reason == reason
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "RUNNING", "RUNNABLE"])
+def test_a_member_that_did_not_fail_is_no_cause_unless_it_wrote_a_notice(status: str) -> None:
+    members = [{**failed("Host EC2 (instance i-1) terminated.", 1), "status": status}, failed(EXITED, 65)]
+    assert classify(PARENT, members, market=SPOT).error == "Data.Rejected"
+    assert classify(PARENT, members, market=SPOT, noticed=(0,)).error == "Spot.Interrupted"
+
+
 @pytest.mark.parametrize(
     ("starts", "absent"),
     [
