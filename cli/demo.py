@@ -1,4 +1,4 @@
-"""`spotline demo`: the whole way of one file, once."""
+"""`spotline demo`: one file through the whole system, once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from cli.project import ROOT, TEMPLATE, Landing, UnusableInput, own_file, sample
+from cli.project import ROOT, TEMPLATE, UnusableInput, Upload, check_own_file, find_sample
 
 if TYPE_CHECKING:
     from cli.journey import Journey
@@ -46,63 +46,63 @@ def demo(
     reclaims: Reclaims = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Land a file and follow it through the deployed system, on this machine, to its end."""
+    """Upload a file and follow it through the deployed system, on this machine, to its end."""
     console = Console(stderr=as_json, highlight=False, emoji=False)
     try:
-        landing = _landing(day, file, contract)
+        upload = _choose_upload(day, file, contract)
     except UnusableInput as unusable:
         sys.exit(f"spotline: {unusable}")
     from cli.errors import one_clear_line  # noqa: PLC0415  the twin takes a second to import
 
     with one_clear_line():
-        succeeded = _run(landing, members, reclaims, console, as_json=as_json)
+        succeeded = _run(upload, members, reclaims, console, as_json=as_json)
     raise typer.Exit(0 if succeeded else 1)
 
 
-def _landing(day: str | None, file: Path | None, contract: Path | None) -> Landing:
+def _choose_upload(day: str | None, file: Path | None, contract: Path | None) -> Upload:
     if (file is None) != (contract is None):
         raise UnusableInput("--input and --contract go together: a file, and the contract that it follows")
     if file is not None and contract is not None:
-        return own_file(file, contract, day)
-    return sample(day or DEFAULT_DAY)
+        return check_own_file(file, contract, day)
+    return find_sample(day or DEFAULT_DAY)
 
 
-def _run(landing: Landing, members: int, reclaims: int, console: Console, *, as_json: bool) -> bool:
+def _run(upload: Upload, members: int, reclaims: int, console: Console, *, as_json: bool) -> bool:
     from cli.deployment import deploy, make_twin  # noqa: PLC0415  as above
     from cli.journey import Journey  # noqa: PLC0415
-    from cli.outcome import outcome_of, page  # noqa: PLC0415
+    from cli.outcome import build_page, collect_outcome  # noqa: PLC0415
     from cli.reclaims import ReclaimAtFirstCheckpoint  # noqa: PLC0415
     from cli.slack import SlackWebhook  # noqa: PLC0415
     from twin import TwinOptions  # noqa: PLC0415
 
-    teller = Teller(console)
+    reporter = Reporter(console)
     with SlackWebhook() as slack, make_twin(TwinOptions(time_scale=TIME_SCALE)) as twin:
         spot = ReclaimAtFirstCheckpoint(
             reclaims,
-            lambda gone: teller.say(
+            lambda gone: reporter.say(
                 f"Spot took {gone.instance_id} from member {gone.member} at round {gone.round}", "yellow"
             ),
         )
         spot.install()
         stack = deploy(twin, slack, {"GangMembers": str(members)})
-        teller.say(f"deployed {TEMPLATE.name} into the twin at {twin.url}")
-        landed = time.monotonic()
-        journey = Journey(twin, stack, landing)
-        journey.land()
-        teller.say(f"landed s3://{stack.outputs['IngestBucket']}/{landing.key}")
-        teller.follow(journey)
+        reporter.say(f"deployed {TEMPLATE.name} into the twin at {twin.url}")
+        uploaded = time.monotonic()
+        journey = Journey(twin, stack, upload)
+        journey.upload_files()
+        reporter.say(f"uploaded s3://{stack.outputs['IngestBucket']}/{upload.key}")
+        reporter.follow(journey)
         if journey.description()["status"] != "SUCCEEDED":
             _await_message(slack)
-        outcome = outcome_of(journey, slack.messages, len(spot.reclaimed), time.monotonic() - landed)
+        outcome = collect_outcome(journey, slack.messages, len(spot.reclaimed), time.monotonic() - uploaded)
         report = _save_report(journey)
     if as_json:
         typer.echo(outcome.to_json())
     else:
-        console.print(page(outcome, report))
+        console.print(build_page(outcome, report))
     return outcome.succeeded
 
 
-class Teller:
+class Reporter:
     """Says what happens and when, a line each; rounds of training are a bar that goes away again."""
 
     _STYLES: ClassVar = {"state": "bold", "gang": "cyan", "member": "dim cyan"}
@@ -124,14 +124,14 @@ class Teller:
             SpinnerColumn(), TextColumn("training"), BarColumn(), rounds, console=self._console, transient=True
         ) as bar:
             training = bar.add_task("training", total=None, visible=False)
-            for happening in journey.watch():
-                if happening.kind == "round":
-                    bar.update(training, completed=happening.round, total=happening.rounds, visible=True)
+            for update in journey.watch():
+                if update.kind == "round":
+                    bar.update(training, completed=update.round, total=update.rounds, visible=True)
                     if self._console.is_terminal:
                         continue
-                if happening.kind == "state":
+                if update.kind == "state":
                     bar.update(training, visible=False)
-                self.say(happening.text, self._STYLES.get(happening.kind, "dim"))
+                self.say(update.text, self._STYLES.get(update.kind, "dim"))
 
 
 _MESSAGE_WITHIN_SECONDS = 10

@@ -1,4 +1,4 @@
-"""The way of one file, driven and watched from outside with the calls an operator would make."""
+"""One file from its upload to the end of its run, with the calls that an operator would make."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from spotline.runs import Source, execution_arn, run_id
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cli.project import Landing
+    from cli.project import Upload
     from twin.cloud import Twin
     from twin.deployment import Stack
 
-_LOOK_EVERY_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 _STARTED_WITHIN_SECONDS = 30
-_OVER_WITHIN_SECONDS = 1800
+_END_WITHIN_SECONDS = 1800
 _OVER = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 _GANG_EVENTS = ("formed", "resumed", "lost", "stopping", "leaving", "published")
 _to_python = TypeDeserializer().deserialize
 
 
 class NoOutcome(Exception):
-    """The file landed, and no execution was started, or none came to an end."""
+    """The file was uploaded, and no execution was started, or none came to an end."""
 
 
 @dataclass(frozen=True)
-class Happening:
+class Update:
     """Something that an onlooker should see. `kind` is state, gang, member, round or log."""
 
     kind: str
@@ -44,19 +44,19 @@ class Happening:
 
 @dataclass
 class Journey:
-    """One landed file and the run that comes of it.
+    """One uploaded file and its run.
 
     Parameters
     ----------
     twin, stack
         A running twin with the template deployed.
-    landing
+    upload
         The file and its contract.
     """
 
     twin: Twin
     stack: Stack
-    landing: Landing
+    upload: Upload
     run_id: str = ""
     execution_arn: str = ""
     _seen_events: int = 0
@@ -67,20 +67,20 @@ class Journey:
 
     @property
     def data_key(self) -> DataKey:
-        """What the landed file's key says."""
-        return parse_data_key(self.landing.key)
+        """What the uploaded file's key says."""
+        return parse_data_key(self.upload.key)
 
-    def land(self) -> None:
+    def upload_files(self) -> None:
         """Put the contract and the file into the ingest bucket: all that a user does."""
         s3, bucket = self.twin.client("s3"), self.stack.outputs["IngestBucket"]
-        s3.put_object(Bucket=bucket, Key=self.landing.contract_key, Body=self.landing.contract.read_bytes())
-        body = self.landing.file.read_bytes()
-        answer = s3.put_object(Bucket=bucket, Key=self.landing.key, Body=body)
-        source = Source(bucket, self.landing.key, answer["VersionId"], len(body))
+        s3.put_object(Bucket=bucket, Key=self.upload.contract_key, Body=self.upload.contract.read_bytes())
+        body = self.upload.file.read_bytes()
+        answer = s3.put_object(Bucket=bucket, Key=self.upload.key, Body=body)
+        source = Source(bucket, self.upload.key, answer["VersionId"], len(body))
         self.run_id = run_id(source, self.data_key)
         self.execution_arn = execution_arn(self.stack.outputs["StateMachineArn"], self.run_id)
 
-    def watch(self) -> Iterator[Happening]:
+    def watch(self) -> Iterator[Update]:
         """Yield what happens until the execution is over; the caller shows it.
 
         Raises
@@ -93,17 +93,17 @@ class Journey:
             status = self._status()
             if status is None and time.monotonic() - started > _STARTED_WITHIN_SECONDS:
                 raise NoOutcome(
-                    f"{self.landing.key} landed and no execution was started within {_STARTED_WITHIN_SECONDS} s"
+                    f"{self.upload.key} was uploaded and no execution was started within {_STARTED_WITHIN_SECONDS} s"
                 )
             if status is not None:
-                yield from self._entered_states()
-                yield from self._gang_news()
-                yield from self._log_news()
+                yield from self._read_states()
+                yield from self._read_gangs()
+                yield from self._read_logs()
             if status in _OVER:
                 return
-            if time.monotonic() - started > _OVER_WITHIN_SECONDS:
-                raise NoOutcome(f"the run of {self.landing.key} did not end within {_OVER_WITHIN_SECONDS} s")
-            time.sleep(_LOOK_EVERY_SECONDS)
+            if time.monotonic() - started > _END_WITHIN_SECONDS:
+                raise NoOutcome(f"the run of {self.upload.key} did not end within {_END_WITHIN_SECONDS} s")
+            time.sleep(_POLL_SECONDS)
 
     def description(self) -> dict[str, Any]:
         """The execution as DescribeExecution answers it."""
@@ -154,27 +154,27 @@ class Journey:
         except steps.exceptions.ExecutionDoesNotExist:
             return None
 
-    def _entered_states(self) -> Iterator[Happening]:
+    def _read_states(self) -> Iterator[Update]:
         events = self.history()
         for event in events[self._seen_events :]:
             if event["type"].endswith("StateEntered"):
-                yield Happening("state", event["stateEnteredEventDetails"]["name"])
+                yield Update("state", event["stateEnteredEventDetails"]["name"])
             elif event["type"] == "TaskFailed":
                 details = event["taskFailedEventDetails"]
-                yield Happening("state", f"{details.get('error')}: {sentence_of(details.get('cause', ''))}")
+                yield Update("state", f"{details.get('error')}: {read_sentence(details.get('cause', ''))}")
         self._seen_events = len(events)
 
-    def _gang_news(self) -> Iterator[Happening]:
+    def _read_gangs(self) -> Iterator[Update]:
         for gang in self.gangs():
             generation = int(gang["generation"])
             state = f"{gang['market']} job {gang.get('job_id', 'being submitted')} {gang.get('outcome', '')}".rstrip()
             if self._gangs.get(generation) != state:
                 self._gangs[generation] = state
-                yield Happening("gang", f"gang {generation}: {state}")
+                yield Update("gang", f"gang {generation}: {state}")
             if "job_id" in gang and "outcome" not in gang:
-                yield from self._member_news(generation, gang["job_id"])
+                yield from self._read_members(generation, gang["job_id"])
 
-    def _member_news(self, generation: int, job_id: str) -> Iterator[Happening]:
+    def _read_members(self, generation: int, job_id: str) -> Iterator[Update]:
         batch = self.twin.client("batch")
         members = int(self.stack.parameters["GangMembers"])
         ids = [f"{job_id}{mark}{member}" for mark in (":", "#") for member in range(members)]
@@ -182,9 +182,9 @@ class Journey:
             if self._members.get(job["jobId"]) != job["status"]:
                 self._members[job["jobId"]] = job["status"]
                 member = job["jobId"].replace("#", ":").rpartition(":")[2]
-                yield Happening("member", f"gang {generation}, member {member}: {job['status']}")
+                yield Update("member", f"gang {generation}, member {member}: {job['status']}")
 
-    def _log_news(self) -> Iterator[Happening]:
+    def _read_logs(self) -> Iterator[Update]:
         logs = self.twin.client("logs")
         group = self.stack.outputs["JobLogGroup"]
         for event in logs.filter_log_events(logGroupName=group, startTime=self._logs_from)["events"]:
@@ -192,9 +192,9 @@ class Journey:
                 continue
             self._log_ids.add(event["eventId"])
             self._logs_from = max(self._logs_from, event["timestamp"])
-            happening = _from_log(event["message"])
-            if happening:
-                yield happening
+            update = _parse_log(event["message"])
+            if update:
+                yield update
 
     def _json(self, bucket: str, key: str) -> dict[str, Any] | None:
         body = self._bytes(bucket, key)
@@ -209,7 +209,7 @@ class Journey:
         return body
 
 
-def sentence_of(cause: str) -> str:
+def read_sentence(cause: str) -> str:
     """The sentence for a person in a Cause: of a typed failure, a function's exception, or a failed `.sync` Task's job."""
     try:
         document = json.loads(cause)
@@ -220,7 +220,7 @@ def sentence_of(cause: str) -> str:
     return str(document.get("sentence") or document.get("errorMessage") or document.get("StatusReason") or cause)
 
 
-def _from_log(message: str) -> Happening | None:
+def _parse_log(message: str) -> Update | None:
     try:
         line = json.loads(message)
     except ValueError:
@@ -228,20 +228,16 @@ def _from_log(message: str) -> Happening | None:
     if not isinstance(line, dict):
         return None
     if line.get("event") == "round":
-        return Happening("round", f"round {line['round']} of {line['rounds']}", line["round"], line["rounds"])
+        return Update("round", f"round {line['round']} of {line['rounds']}", line["round"], line["rounds"])
     if line.get("event") in _GANG_EVENTS:
         details = ", ".join(
             f"{name} {line[name]}" for name in ("reason", "round", "seconds") if line.get(name) is not None
         )
-        return Happening(
+        return Update(
             "member", f"gang {line.get('generation')}, member {line.get('member')} {line['event']}: {details}"
         )
     text = line.get("message")
-    return Happening("log", str(text)) if text else None
-
-
-def _short(fact: object) -> str:
-    return f"{fact:.1f}" if isinstance(fact, float) else str(fact)
+    return Update("log", str(text)) if text else None
 
 
 def _item(item: dict[str, Any]) -> dict[str, Any]:

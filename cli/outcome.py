@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cli.journey import sentence_of
+from cli.journey import read_sentence
 from cli.slack import message_text
 from spotline.failures import Failure
 
@@ -79,7 +79,7 @@ class Outcome:
         return json.dumps(document, default=_plain, ensure_ascii=False)
 
 
-def outcome_of(journey: Journey, slack_messages: list[dict[str, Any]], reclaims: int, seconds: float) -> Outcome:
+def collect_outcome(journey: Journey, slack_messages: list[dict[str, Any]], reclaims: int, seconds: float) -> Outcome:
     """Collect what a finished run left, through the calls that its user would make."""
     description, history = journey.description(), journey.history()
     clean = journey.clean_manifest() or {}
@@ -88,23 +88,23 @@ def outcome_of(journey: Journey, slack_messages: list[dict[str, Any]], reclaims:
     return Outcome(
         status=description["status"],
         execution_arn=journey.execution_arn,
-        visits=tuple(visits_in(history)),
+        visits=tuple(list_visits(history)),
         rows_read=clean.get("rows_read"),
         rows_clean=clean.get("rows_clean"),
         rows_rejected=clean.get("rows_rejected"),
-        gangs=tuple(gang_runs(journey.gangs(), history)),
+        gangs=tuple(list_gang_runs(journey.gangs(), history)),
         reclaims=reclaims,
         resumed_from_round=analysis.get("resumed_from"),
         metrics=json.loads(metrics)["metrics"] if metrics else None,
         dynamodb_item=journey.day_item(),
         slack_messages=tuple(message_text(message) for message in slack_messages),
         error=description.get("error"),
-        sentence=sentence_of(description["cause"]) if description.get("cause") else None,
+        sentence=read_sentence(description["cause"]) if description.get("cause") else None,
         seconds=round(seconds, 2),
     )
 
 
-def gang_runs(records: list[dict[str, Any]], history: list[dict[str, Any]]) -> Iterator[GangRun]:
+def list_gang_runs(records: list[dict[str, Any]], history: list[dict[str, Any]]) -> Iterator[GangRun]:
     """The gangs of a run in order, each with the sentence of the typed failure that answered its Task."""
     sentences: dict[str, str] = {}
     for event in history:
@@ -117,7 +117,7 @@ def gang_runs(records: list[dict[str, Any]], history: list[dict[str, Any]]) -> I
         yield GangRun(int(gang["generation"]), gang["market"], gang.get("outcome", "open"), why)
 
 
-def visits_in(history: list[dict[str, Any]]) -> list[StateVisit]:
+def list_visits(history: list[dict[str, Any]]) -> list[StateVisit]:
     """The states that an execution entered, in order, from its history."""
     entered: list[tuple[str, datetime]] = []
     left: dict[int, float] = {}
@@ -129,7 +129,7 @@ def visits_in(history: list[dict[str, Any]]) -> list[StateVisit]:
     return [StateVisit(name, left.get(index)) for index, (name, _) in enumerate(entered)]
 
 
-def page(outcome: Outcome, report: str | None) -> RenderableType:
+def build_page(outcome: Outcome, report: str | None) -> RenderableType:
     """The outcome as a page for a terminal. `report` is where the run's report was saved."""
     colour = "green" if outcome.succeeded else "red"
     headline = Text(f"{outcome.status} in {outcome.seconds:.1f} s", style=f"bold {colour}")
@@ -166,14 +166,14 @@ def _facts(outcome: Outcome, report: str | None) -> Table:
         table.add_row(f"gang {gang.generation}", f"{gang.market}: {gang.outcome}{why}")
     if outcome.reclaims:
         table.add_row("reclaims", f"{outcome.reclaims}; training went on from round {outcome.resumed_from_round}")
-    for name, value in quality_of(outcome.metrics):
+    for name, value in list_quality(outcome.metrics):
         table.add_row(name, value)
     if report:
         table.add_row("report", report)
     return table
 
 
-def quality_of(metrics: dict[str, Any] | None) -> list[tuple[str, str]]:
+def list_quality(metrics: dict[str, Any] | None) -> list[tuple[str, str]]:
     """The model's quality, one line for each set of rows that it was measured on."""
     quality = (metrics or {}).get("quality") or {}
     return [

@@ -22,8 +22,8 @@ class UnusableInput(Exception):
 
 
 @dataclass(frozen=True)
-class Landing:
-    """A file to land in the ingest bucket, and the contract it follows."""
+class Upload:
+    """A file for the ingest bucket, and the contract that it follows."""
 
     file: Path
     contract: Path
@@ -31,14 +31,14 @@ class Landing:
     contract_key: str
 
 
-def sample(day: str) -> Landing:
+def find_sample(day: str) -> Upload:
     """The sample of a day; raises `UnusableInput` when there is none."""
     folder = ROOT / "samples" / "data" / SAMPLE_DATASET
     file = folder / day / "flights.csv"
     if not file.is_file():
         days = ", ".join(sorted(path.parent.name for path in folder.glob("*/flights.csv"))) or "none"
         raise UnusableInput(f"there is no sample for day {day!r}; the samples are: {days}")
-    return Landing(
+    return Upload(
         file,
         CONTRACTS / f"{SAMPLE_DATASET}.json",
         f"data/{SAMPLE_DATASET}/{day}/{file.name}",
@@ -46,7 +46,7 @@ def sample(day: str) -> Landing:
     )
 
 
-def own_file(file: Path, contract: Path, day: str | None) -> Landing:
+def check_own_file(file: Path, contract: Path, day: str | None) -> Upload:
     """A file and a contract of the user's own. The dataset is named after the contract's file, the day is today's if not given."""
     for path, option in ((file, "--input"), (contract, "--contract")):
         if not path.is_file():
@@ -59,5 +59,5 @@ def own_file(file: Path, contract: Path, day: str | None) -> Landing:
         except MalformedKey as malformed:
             wrong = str(malformed)
         else:
-            return Landing(file, contract, key, contract_key(dataset))
+            return Upload(file, contract, key, contract_key(dataset))
     raise UnusableInput(wrong)

@@ -55,7 +55,7 @@ def up(
     from cli.errors import one_clear_line  # noqa: PLC0415
     from cli.slack import SlackWebhook, message_text  # noqa: PLC0415
     from twin import TwinOptions  # noqa: PLC0415
-    from twin.explain import explanation  # noqa: PLC0415
+    from twin.explain import explain_stack  # noqa: PLC0415
     from twin.stopping import StopRequest  # noqa: PLC0415
 
     console = Console(highlight=False, soft_wrap=True, emoji=False)  # an ARN has parts that rich takes for emoji
@@ -80,13 +80,13 @@ def up(
             key = contract_key(contract.stem)
             twin.client("s3").put_object(Bucket=stack.outputs["IngestBucket"], Key=key, Body=contract.read_bytes())
         if explain:
-            console.print("\n".join(explanation(stack)) + "\n", markup=False)
-        _say_how_to_use(console, twin, stack)
+            console.print("\n".join(explain_stack(stack)) + "\n", markup=False)
+        _print_how_to_use(console, twin, stack)
         stop.wait()
         console.print("stopping the twin and every process that it started")
 
 
-def _say_how_to_use(console: Console, twin: Twin, stack: Stack) -> None:
+def _print_how_to_use(console: Console, twin: Twin, stack: Stack) -> None:
     for name, value in twin.environment().items():
         console.print(f"export {name}={value}")
     console.print()
@@ -95,7 +95,7 @@ def _say_how_to_use(console: Console, twin: Twin, stack: Stack) -> None:
     sample = "samples/data/flights/20130209/flights.csv"
     bucket = stack.outputs["IngestBucket"]
     console.print(
-        f"\nContracts from {CONTRACTS.relative_to(ROOT)}/ are in place. Land a file, then follow its run:\n"
+        f"\nContracts from {CONTRACTS.relative_to(ROOT)}/ are in place. Upload a file, then follow its run:\n"
         f"  aws s3 cp {sample} s3://{bucket}/{sample.removeprefix('samples/')}\n"
         f"  aws stepfunctions list-executions --state-machine-arn {stack.outputs['StateMachineArn']}\n"
         "Ctrl-C stops it all."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from twin.explain import explanation
+from twin.explain import explain_stack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.ours
 
 def test_every_resource_is_either_modelled_or_accepted_with_its_reason(twin: Twin, small_template: Path) -> None:
     stack = twin.deploy(small_template, stack_name="explained")
-    lines = list(explanation(stack))
+    lines = list(explain_stack(stack))
     heads = [number for number, line in enumerate(lines) if not line.startswith(" ")]
     assert [lines[number].split(":")[0] for number in heads] == ["modelled", "accepted", "refused"]
     modelled, accepted, refused = (

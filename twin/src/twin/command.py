@@ -78,7 +78,7 @@ def up(
         sys.exit(f"twin: --time-scale is a number above 0, not {time_scale}")
     from twin.cloud import Twin  # noqa: PLC0415  moto takes a second to import
     from twin.deployment import DeploymentError  # noqa: PLC0415
-    from twin.explain import explanation  # noqa: PLC0415
+    from twin.explain import explain_stack  # noqa: PLC0415
     from twin.options import TwinOptions  # noqa: PLC0415
     from twin.server import PortTaken  # noqa: PLC0415
 
@@ -91,7 +91,7 @@ def up(
         with StopRequest() as stop, Twin(options) as twin:
             stack = twin.deploy(template, stack_name=stack_name, parameters=values)
             if explain:
-                typer.echo("\n".join(explanation(stack)) + "\n")
+                typer.echo("\n".join(explain_stack(stack)) + "\n")
             _print_how_to_use(twin, stack)
             stop.wait()
             typer.echo("stopping the twin and every process that it started")

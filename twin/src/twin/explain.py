@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from twin.deployment import Stack
 
 
-def explanation(stack: Stack) -> Iterator[str]:
+def explain_stack(stack: Stack) -> Iterator[str]:
     """The lines of the explanation; a line that is not indented begins a part."""
     without_effect = {item.logical_id for item in stack.accepted if not item.what}
     modelled: dict[str, list[str]] = defaultdict(list)
