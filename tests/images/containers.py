@@ -78,20 +78,20 @@ def flags(image: str, container: Mapping[str, Any]) -> list[str]:
     What a plain machine cannot offer is left out: GPUs and EFA's devices, the log driver, the reserved memory, and limits that its
     own daemon may not raise.
     """
-    told = ["--read-only"] if container["ReadonlyRootFilesystem"] else []
+    options = ["--read-only"] if container["ReadonlyRootFilesystem"] else []
     for point in container["MountPoints"]:
-        told += [
+        options += [
             "--volume",
             point["ContainerPath"],
         ]  # an unnamed volume, as ECS makes it of a volume without a host's path
     for limit in container.get("Ulimits", []):
-        told += _limit(image, f"{limit['Name']}={limit['SoftLimit']}:{limit['HardLimit']}")
+        options += _limit(image, f"{limit['Name']}={limit['SoftLimit']}:{limit['HardLimit']}")
     linux = container["LinuxParameters"]
     if linux.get("InitProcessEnabled"):
-        told.append("--init")
+        options.append("--init")
     if "SharedMemorySize" in linux:
-        told += ["--shm-size", f"{linux['SharedMemorySize']}m"]
-    return told
+        options += ["--shm-size", f"{linux['SharedMemorySize']}m"]
+    return options
 
 
 @cache

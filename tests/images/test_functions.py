@@ -90,12 +90,12 @@ def gateway() -> str:
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[Up]:
-    """A twin with the stack, and the run that the samples tell of: its execution, and its clean rows."""
+    """A twin with the stack, and the run that the samples are about: its execution, and its clean rows."""
     running = Up("--time-scale", "60", "--jobs", "noop")
     try:
-        told = sample(running, "execution-status-change")["detail"]
+        detail = sample(running, "execution-status-change")["detail"]
         client(running, "stepfunctions").start_execution(
-            stateMachineArn=running.output("StateMachineArn"), name=RUN_ID, input=told["input"]
+            stateMachineArn=running.output("StateMachineArn"), name=RUN_ID, input=detail["input"]
         )
         client(running, "s3").put_object(
             Bucket=running.output("IntermediateBucket"), Key=f"runs/{RUN_ID}/preprocess/manifest.json", Body=b"{}"
@@ -115,7 +115,7 @@ def client(up: Up, service: str) -> Any:
 
 
 def sample(up: Up, name: str) -> dict[str, Any]:
-    """A sample event, told of the stack on the twin."""
+    """A sample event, filled in with the stack on the twin."""
     text = (ROOT / f"events/{name}.json").read_text()
     machine = up.output("StateMachineArn")
     for other, ours in {
@@ -164,11 +164,11 @@ def test_sam_local_invoke_runs_the_event(
     function: str, event: str, template: Path, lambda_image: str, up: Up, tmp_path: Path
 ) -> None:
     (tmp_path / "event.json").write_text(json.dumps(sample(up, event)))
-    told = sam(
+    stdout = sam(
         *("local", "invoke", function, "--template", template, "--event", tmp_path / "event.json"),
         *("--invoke-image", lambda_image, "--skip-pull-image"),
         seconds=600,
     )
-    answer = json.loads(told.strip().splitlines()[-1])
+    answer = json.loads(stdout.strip().splitlines()[-1])
     assert isinstance(answer, dict)
-    assert "errorMessage" not in answer, told
+    assert "errorMessage" not in answer, stdout

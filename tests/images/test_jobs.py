@@ -68,14 +68,14 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     host, port = server.get_host_and_port()
     reset = urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")
     urllib.request.urlopen(reset).close()  # moto's state is the process's, whichever server it is asked through
-    told = {
+    variables = {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
-    for name, value in told.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     s3 = boto3.client("s3")
     for bucket in (INGEST, MIDDLE, RESULTS):
@@ -90,12 +90,12 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
     )
-    yield told
+    yield variables
     server.stop()
 
 
 def job(aws: Mapping[str, str], job_id: str, body: Path = SAMPLE) -> dict[str, str]:
-    """What the state machine and the job definitions tell a container of the run."""
+    """What the state machine and the job definitions give a container."""
     key = f"data/flights/{DAY}/flights.csv"
     s3 = boto3.client("s3")
     versions = s3.list_object_versions(Bucket=INGEST, Prefix=key).get("Versions", [])
@@ -172,8 +172,8 @@ def test_an_image_runs_as_nobody_and_can_write_to_tmp_only(name: str, system: Sy
 
 def test_the_analysis_image_holds_the_engine_built_for_gpus() -> None:
     program = "import xgboost; print(xgboost.build_info()['USE_CUDA'], xgboost.build_info()['USE_NCCL'])"
-    told = docker("run", "--rm", "--network", "host", "--entrypoint", "python", image("analysis"), "-c", program)
-    assert told.split() == ["True", "True"]
+    stdout = docker("run", "--rm", "--network", "host", "--entrypoint", "python", image("analysis"), "-c", program)
+    assert stdout.split() == ["True", "True"]
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,9 @@ class Company(Deployed):
     def pause_sweep(self) -> None:
         """From now on sweep runs only when it is fired: it would start what `ingest` could not, which is what it is for."""
         scheduler = self.twin.client("scheduler")
-        known = scheduler.get_schedule(Name=self._schedule("SweepFunctionSweepOnSchedule"))
+        schedule = scheduler.get_schedule(Name=self._schedule("SweepFunctionSweepOnSchedule"))
         kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
-        scheduler.update_schedule(**{key: known[key] for key in kept}, State="DISABLED")
+        scheduler.update_schedule(**{key: schedule[key] for key in kept}, State="DISABLED")
 
     def new_dataset(self) -> str:
         return f"rehearsal-{next(self.numbers)}"
@@ -73,7 +73,7 @@ class Company(Deployed):
             "day's metrics": len(kept["Items"]),
             "files": self.files(run),
             "result": self.result(run),
-            "told": self.told_of(run.dataset),
+            "messages": self.read_messages_of(run.dataset),
             "published": self.published_of(run.dataset),
         }
 
@@ -114,11 +114,11 @@ class Company(Deployed):
         found = [json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
         return sorted({name for document in found for name, said in document.items() if said})
 
-    def told_of(self, dataset: str) -> list[str]:
+    def read_messages_of(self, dataset: str) -> list[str]:
         """Of each message what it has beyond the outcome."""
         marks = {"Last lines of the log": "a log", "Cost, estimated": "a cost", "wasted": "what reclaims cost"}
-        told = [text for text in map(message_text, self.slack.messages) if dataset in text]
-        return sorted(" and ".join(what for mark, what in marks.items() if mark in text) or "plain" for text in told)
+        texts = [text for text in map(message_text, self.slack.messages) if dataset in text]
+        return sorted(" and ".join(what for mark, what in marks.items() if mark in text) or "plain" for text in texts)
 
     def published_of(self, dataset: str) -> int:
         """How many messages subscribers of the topic got."""

@@ -32,10 +32,10 @@ class Host:
         return ("ip", "netns", "exec", self.namespace)
 
     def cut(self) -> None:
-        """Take the link down: nothing arrives any more, and nobody is told."""
+        """Take the link down: nothing arrives any more, and nobody is notified."""
         _ip("link", "set", self.link, "down")
 
-    def mend(self) -> None:
+    def bring_up(self) -> None:
         """Put the link up again."""
         _ip("link", "set", self.link, "up")
 

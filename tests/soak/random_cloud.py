@@ -111,7 +111,7 @@ class Claims:
 
 
 class RandomCloud(Deployed):
-    """The system, and the hands that strike it."""
+    """The system, and the faults that strike it."""
 
     def __init__(self, twin: Twin, stack: Stack, slack: SlackWebhook) -> None:
         super().__init__(twin, stack, slack)
@@ -201,8 +201,8 @@ class RandomCloud(Deployed):
 
     def announce(self, run: Run) -> None:
         """Send the event of a file's landing again."""
-        landed = {"key": run.source.key, "size": run.source.size, "version-id": run.source.version_id}
-        events.emit("aws.s3", "Object Created", [], {"bucket": {"name": run.source.bucket}, "object": landed})
+        uploaded = {"key": run.source.key, "size": run.source.size, "version-id": run.source.version_id}
+        events.emit("aws.s3", "Object Created", [], {"bucket": {"name": run.source.bucket}, "object": uploaded})
 
     def strike(self, run: Run, blow: Blow, job_id: str) -> bool:
         """Strike a run whose job runs; False when there was nothing left to strike."""

@@ -1,4 +1,4 @@
-"""The section of docs/soak.md that tells what runs under random faults came to."""
+"""The section of docs/soak.md about the outcomes of runs under random faults."""
 
 from __future__ import annotations
 

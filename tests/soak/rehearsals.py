@@ -1,4 +1,4 @@
-"""Small rehearsals that between them use every permission of the deployed system, and the facts that tell when one is missing.
+"""Small rehearsals that between them use every permission of the deployed system, and the facts that show when one is missing.
 
 Each is played on a dataset of its own and comes to facts that are the same every time, so that two plays can be compared.
 """
@@ -75,7 +75,7 @@ def a_misplaced_file(company: Company) -> Callable[[], Facts]:
     company.twin.client("s3").put_object(
         Bucket=company.stack.outputs["IngestBucket"], Key=f"data/{dataset}/someday/file.csv", Body=b"a\n1\n"
     )
-    return lambda: {"told": company.told_of(dataset)}
+    return lambda: {"messages": company.read_messages_of(dataset)}
 
 
 def nonsense(company: Company) -> Callable[[], Facts]:
@@ -100,7 +100,7 @@ def nonsense(company: Company) -> Callable[[], Facts]:
 
 
 def a_look(company: Company) -> Callable[[], Facts]:
-    """The schedule makes reconcile look. One that is under way when a permission goes would tell what this one should."""
+    """The schedule makes reconcile look. One that is under way when a permission goes would report what this one should."""
     time.sleep(5)
     began = int(time.time() * 1000)
     company.fire("ReconcileFunctionLookAgain")
@@ -108,7 +108,7 @@ def a_look(company: Company) -> Callable[[], Facts]:
 
 
 def a_lost_event(company: Company) -> Callable[[], Facts]:
-    """Files land and nobody tells of it; a contract waits for another that does not come."""
+    """Files arrive and no event reports it; a contract waits for another that does not come."""
     events = company.twin.client("events")
     rule = company.stack.resources["IngestFunctionFileLanded"].physical_id.rsplit("|", 1)[-1]
     late = company.new_dataset()
@@ -129,7 +129,7 @@ def a_lost_event(company: Company) -> Callable[[], Facts]:
         found = [company.has_run(run) for run in runs]
         if all(found):
             events.enable_rule(Name=rule)
-        return {"late": bool(company.told_of(late)), "runs": found}
+        return {"late": bool(company.read_messages_of(late)), "runs": found}
 
     return facts
 
@@ -177,8 +177,8 @@ def a_spent_day(company: Company) -> Callable[[], Facts]:
     give_back = spend_on_demand(company)
     dataset = company.new_dataset()
     company.agree(dataset, rounds=ROUNDS)
-    landed = company.land(dataset, sample())
-    run = replace(landed, run_id=f"{landed.run_id}-r1", market=MarketChoice.ON_DEMAND)
+    uploaded = company.land(dataset, sample())
+    run = replace(uploaded, run_id=f"{uploaded.run_id}-r1", market=MarketChoice.ON_DEMAND)
     assert company.start(run)
 
     def facts() -> Facts:
@@ -301,7 +301,7 @@ def settled(
 ) -> Facts:
     """The facts once they are as wanted, or once they have not changed for `quiet` seconds and nothing is to come.
 
-    Where something is wanted that is twice as long: what one function could not do another may mend a little later.
+    Where something is wanted that is twice as long: what one function could not do another may do a little later.
     """
     end, since, facts = time.monotonic() + limit, time.monotonic(), look()
     patience = quiet if wanted is None else 2 * quiet
@@ -316,6 +316,6 @@ def settled(
 
 
 def under_way(facts: Facts) -> bool:
-    """Whether there is more to come: a run that has not begun or not ended, or something of what is told, measured or kept."""
+    """Whether there is more to come: a run that has not begun or not ended, or something of what is sent, measured or kept."""
     seen = json.dumps(facts)
-    return any(mark in seen for mark in ("RUNNING", '"none"', '"told": []', '"measured": []', '"kept": []'))
+    return any(mark in seen for mark in ("RUNNING", '"none"', '"messages": []', '"measured": []', '"kept": []'))

@@ -46,7 +46,7 @@ class Disturbed:
 
 @pytest.fixture(scope="module")
 def record() -> Iterator[list[Disturbed]]:
-    """Gangs that passed; the document tells of them when all of the full count did."""
+    """Gangs that passed; the document reports them when all of the full count did."""
     passed: list[Disturbed] = []
     yield passed
     if len(passed) == FULL_COUNT:
@@ -92,14 +92,14 @@ def undisturbed(source: Path, hosts: list[Host], tmp_path_factory: pytest.TempPa
     return output
 
 
-def start(source: Path, output: Path, hosts: list[Host], generation: int, **told: str) -> Gang:
+def start(source: Path, output: Path, hosts: list[Host], generation: int, **variables: str) -> Gang:
     """A gang whose members have an address each, with the default limits."""
     defaults = dict.fromkeys(FASTER, "")
     environments = [
         environment(source, output, index, MEMBERS, generation, None)
         | defaults
         | {"MEMBER_ADDRESS": host.address}
-        | {name.upper(): value for name, value in told.items()}
+        | {name.upper(): value for name, value in variables.items()}
         for index, host in enumerate(hosts)
     ]
     return Gang(environments, prefixes=[host.prefix for host in hosts])
@@ -149,7 +149,7 @@ def test_a_disturbed_gang_ends_in_time_and_is_made_up_for(
         assert seconds <= LIMIT_SECONDS, gang.told
         assert set(codes) == {ExitCode.TRY_AGAIN}, gang.told
     finally:
-        hosts[victim].mend()
+        hosts[victim].bring_up()
         gang.end()
 
     # And at most one segment is lost, and the next gang ends where an undisturbed one does

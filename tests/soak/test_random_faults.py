@@ -1,4 +1,4 @@
-"""Runs under seeded random faults, several at a time on one twin: each ends well or in a typed failure that a redrive mends."""
+"""Runs under seeded random faults, several at a time on one twin: each ends well or in a typed failure that a redrive repairs."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def test_every_run_ends_well_or_in_a_typed_failure_that_a_redrive_mends(cloud: R
     rehearse(cloud, UNDISTURBED, None)
     undisturbed = cloud.metrics("soak-undisturbed", DAY)
     outcomes, wrong = [], []
-    with ThreadPoolExecutor(AT_A_TIME) as hands:
+    with ThreadPoolExecutor(AT_A_TIME) as threads:
         seeds = range(FIRST_SEED, FIRST_SEED + RUNS)
-        for played in as_completed([hands.submit(rehearse, cloud, plan(seed), undisturbed) for seed in seeds]):
+        for played in as_completed([threads.submit(rehearse, cloud, plan(seed), undisturbed) for seed in seeds]):
             error = played.exception()
             if error is None:
                 outcomes.append(played.result())
@@ -81,12 +81,12 @@ def test_a_seed_draws_one_plan_and_many_draw_all_of_them() -> None:
 
 def test_the_report_counts_what_was_done_and_what_came_of_it() -> None:
     blow = plan(2).blows[0]
-    mended = Outcome(plan(2), struck=[blow], failures=["Job.Failed", "stopped"], seconds=20.0)
+    repaired = Outcome(plan(2), struck=[blow], failures=["Job.Failed", "stopped"], seconds=20.0)
     answered = Outcome(plan(1), missed=[blow], seconds=10.0)
 
-    told = report([mended, answered], 60.0, {"throttled": 3})
+    text = report([repaired, answered], 60.0, {"throttled": 3})
 
-    assert "2 runs" in told
-    assert "1 ended SUCCEEDED by themselves, 1 after 2 redrives" in told
-    assert f"| {blow.kind.value} | 1 | 1 | 1 | 0 |" in told
-    assert "| Job.Failed | 1 |" in told
+    assert "2 runs" in text
+    assert "1 ended SUCCEEDED by themselves, 1 after 2 redrives" in text
+    assert f"| {blow.kind.value} | 1 | 1 | 1 | 0 |" in text
+    assert "| Job.Failed | 1 |" in text

@@ -25,17 +25,17 @@ def test_a_sweep_finds_each_of_a_thousand_files_whose_event_was_lost() -> None:
         # Given files of which one event in ten is lost
         bucket = cloud.stack.outputs["IngestBucket"]
         began = time.monotonic()
-        landed = set()
+        uploaded = set()
         for number in range(ASKED_FOR):
             key = f"data/flights/2013{1 + number // 28 % 12:02d}{1 + number % 28:02d}/part-{number}.csv"
-            landed.add(run_id(Source(bucket, key, cloud.land(key), 0), parse_data_key(key)))
-        missing = landed - set(cloud.settled())
+            uploaded.add(run_id(Source(bucket, key, cloud.land(key), 0), parse_data_key(key)))
+        missing = uploaded - set(cloud.settled())
         processed = time.monotonic() - began
         # When the sweep's hour comes
         began = time.monotonic()
         answer = cloud.invoke(kind="sweep")
         swept = time.monotonic() - began
-        cloud.until(lambda: set(cloud.executions()) == landed, "a run for each file, and no others")
+        cloud.until(lambda: set(cloud.executions()) == uploaded, "a run for each file, and no others")
         cloud.settled()
         # Then an hour later there is nothing left to find, in as many invocations as it takes
         again = cloud.invoke(kind="sweep")
@@ -54,7 +54,7 @@ def test_a_sweep_finds_each_of_a_thousand_files_whose_event_was_lost() -> None:
                     ("files without a run when all events were through", len(missing)),
                     ("seconds from the first file to the last run's end", f"{processed:.0f}"),
                     (f"seconds of the first invocation, which saw {answer['seen']} files", f"{swept:.0f}"),
-                    ("runs after the sweep, one a file", len(landed)),
+                    ("runs after the sweep, one a file", len(uploaded)),
                     ("found by the next sweep", len(again["started"])),
                 ],
             ),

@@ -128,7 +128,7 @@ def test_a_mocked_answer_has_the_shape_of_the_services(response: str) -> None:
 
 
 def _answers(response: str) -> Iterator[Any]:
-    """What a response returns, and the jobs that its failures tell of."""
+    """What a response returns, and the jobs that its failures name."""
     for attempt in pipeline.RESPONSES[response].values():
         if "Return" in attempt:
             yield attempt["Return"]

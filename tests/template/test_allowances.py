@@ -13,9 +13,9 @@ SYSTEM = load(DEV)
 @pytest.mark.parametrize("function", ["LaunchGangFunction", "ReconcileFunction"])
 @pytest.mark.parametrize("definition", ["spotline-analysis-spot", "spotline-analysis-on-demand"])
 def test_what_an_attempt_reserves_is_the_longest_that_it_may_run(function: str, definition: str) -> None:
-    told = SYSTEM.named(function).properties["Environment"]["Variables"]
+    variables = SYSTEM.named(function).properties["Environment"]["Variables"]
     timeout = SYSTEM.job_definition(definition).properties["Timeout"]["AttemptDurationSeconds"]
-    assert int(told["GANG_ATTEMPT_SECONDS"]) == int(timeout)
+    assert int(variables["GANG_ATTEMPT_SECONDS"]) == int(timeout)
 
 
 @pytest.mark.parametrize("function", ["LaunchGangFunction", "ReconcileFunction"])
@@ -24,8 +24,8 @@ def test_a_claim_on_a_submission_outlasts_whoever_holds_it(function: str) -> Non
 
 
 def test_the_default_day_has_room_for_an_attempt() -> None:
-    told = SYSTEM.named("LaunchGangFunction").properties["Environment"]["Variables"]
-    assert int(told["ON_DEMAND_GANG_HOURS_PER_DAY"]) * 3600 >= int(told["GANG_ATTEMPT_SECONDS"])
+    variables = SYSTEM.named("LaunchGangFunction").properties["Environment"]["Variables"]
+    assert int(variables["ON_DEMAND_GANG_HOURS_PER_DAY"]) * 3600 >= int(variables["GANG_ATTEMPT_SECONDS"])
 
 
 @pytest.mark.parametrize("parameters", [DEV, PROD, {"SpotMaxGangs": "3", "OnDemandMaxGangs": "2"}])

@@ -1,4 +1,4 @@
-"""What programs read from their environment is what the template tells them: nothing is missing, functions get nothing else."""
+"""What programs read from their environment is what the template gives them: nothing is missing, functions get nothing else."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ OF_A_GANG = {
 }
 
 
-def told_function(name: str) -> dict[str, str]:
+def read_function_variables(name: str) -> dict[str, str]:
     variables = SYSTEM.named(name).properties["Environment"]["Variables"]
     return {key: str(value) for key, value in variables.items() if not key.startswith("POWERTOOLS_")}
 
 
-def told_job(definition: str, overrides: dict[str, str]) -> dict[str, str]:
+def read_job_variables(definition: str, overrides: dict[str, str]) -> dict[str, str]:
     own = {entry["Name"]: str(entry["Value"]) for entry in container(SYSTEM.job_definition(definition))["Environment"]}
     return {**own, **overrides, **BATCH_OWN}
 
@@ -52,9 +52,9 @@ def submitted(state: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_told_what_it_reads_and_nothing_else(name: str) -> None:
-    told = told_function(name)
-    settings.load(FUNCTIONS[name], {key: "7" if value.isdigit() else value for key, value in told.items()})
-    assert {field.name.upper() for field in dataclasses.fields(FUNCTIONS[name])} == set(told)
+    variables = read_function_variables(name)
+    settings.load(FUNCTIONS[name], {key: "7" if value.isdigit() else value for key, value in variables.items()})
+    assert {field.name.upper() for field in dataclasses.fields(FUNCTIONS[name])} == set(variables)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -65,16 +65,16 @@ def test_a_function_names_itself_in_its_log(name: str) -> None:
 
 
 def test_preprocess_is_told_what_it_reads() -> None:
-    settings.load(preprocess.cloud.Settings, told_job("spotline-preprocess", submitted("Preprocess")))
+    settings.load(preprocess.cloud.Settings, read_job_variables("spotline-preprocess", submitted("Preprocess")))
 
 
 def test_postprocess_is_told_what_it_reads() -> None:
-    settings.load(postprocess.job.Settings, told_job("spotline-postprocess", submitted("Postprocess")))
+    settings.load(postprocess.job.Settings, read_job_variables("spotline-postprocess", submitted("Postprocess")))
 
 
 @pytest.mark.parametrize("definition", ["spotline-analysis-spot", "spotline-analysis-on-demand"])
 def test_a_member_is_told_what_it_reads(definition: str) -> None:
-    analysis.config.load(told_job(definition, OF_A_GANG))
+    analysis.config.load(read_job_variables(definition, OF_A_GANG))
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,6 @@ def test_a_member_is_told_what_it_reads(definition: str) -> None:
     ["spotline-preprocess", "spotline-analysis-spot", "spotline-analysis-on-demand", "spotline-postprocess"],
 )
 def test_a_job_knows_its_region(definition: str) -> None:
-    # ECS on EC2 tells a container its region nowhere but in the metadata
-    told = told_job(definition, {})
-    assert told["AWS_REGION"] == told["AWS_DEFAULT_REGION"] == "eu-central-1"
+    # ECS on EC2 gives a container its region nowhere but in the metadata
+    variables = read_job_variables(definition, {})
+    assert variables["AWS_REGION"] == variables["AWS_DEFAULT_REGION"] == "eu-central-1"

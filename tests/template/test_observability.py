@@ -93,10 +93,10 @@ def test_every_queue_is_charted_by_the_name_that_reconcile_gives_it() -> None:
     [start] = [at for at, row in enumerate(rows) if "RunnableAgeSeconds" in row]
     following = itertools.takewhile(lambda row: row[0] == "...", rows[start + 1 :])
     drawn_queues = {rows[start][3], *(row[1] for row in following)}
-    told = SYSTEM.named("ReconcileFunction").properties["Environment"]["Variables"]
-    known = settings.load(reconcile.Settings, {key: str(value) for key, value in told.items()})
-    assert set(known.queues) == {queue.ref for queue in SYSTEM.all("AWS::Batch::JobQueue")}
-    assert set(known.queues.values()) == drawn_queues
+    variables = SYSTEM.named("ReconcileFunction").properties["Environment"]["Variables"]
+    loaded = settings.load(reconcile.Settings, {key: str(value) for key, value in variables.items()})
+    assert set(loaded.queues) == {queue.ref for queue in SYSTEM.all("AWS::Batch::JobQueue")}
+    assert set(loaded.queues.values()) == drawn_queues
 
 
 def test_filters_name_our_errors() -> None:
@@ -131,14 +131,14 @@ def test_a_missing_run_rings_from_the_hour_on_that_was_given() -> None:
 
 
 def test_a_gang_that_waits_is_an_alarm_only_after_it_should_have_been_moved_on() -> None:
-    told = SYSTEM.named("ReconcileFunction").properties["Environment"]["Variables"]
+    variables = SYSTEM.named("ReconcileFunction").properties["Environment"]["Variables"]
     for name, market in (("SpotGangsWait", "SPOT"), ("OnDemandGangsWait", "ON_DEMAND")):
-        assert int(alarm(SYSTEM, name)["Threshold"]) == int(told[f"{market}_MAX_WAIT_SECONDS"])
+        assert int(alarm(SYSTEM, name)["Threshold"]) == int(variables[f"{market}_MAX_WAIT_SECONDS"])
 
 
 def test_hours_run_out_when_too_few_are_left_for_an_attempt() -> None:
-    told = SYSTEM.named("LaunchGangFunction").properties["Environment"]["Variables"]
-    assert int(alarm(SYSTEM, "GangHoursRunOut")["Threshold"]) * 3600 == int(told["GANG_ATTEMPT_SECONDS"])
+    variables = SYSTEM.named("LaunchGangFunction").properties["Environment"]["Variables"]
+    assert int(alarm(SYSTEM, "GangHoursRunOut")["Threshold"]) * 3600 == int(variables["GANG_ATTEMPT_SECONDS"])
 
 
 def test_every_function_and_every_queue_is_watched() -> None:

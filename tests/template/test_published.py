@@ -1,4 +1,4 @@
-"""AWS's public templates judge ours: each property in which they differ has its reason in `docs/decisions/`."""
+"""Our templates against AWS's public ones: each property in which they differ has its reason in `docs/decisions/`."""
 
 from __future__ import annotations
 

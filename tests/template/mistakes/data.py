@@ -1,4 +1,4 @@
-"""Mistakes in what holds data, events and logs, and in what tells of trouble."""
+"""Mistakes in what holds data, events and logs, and in what reports trouble."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ MISTAKES = {
         "everything_is_logged_and_traced", TEMPLATE, "Level: ALL", "Level: ERROR"
     ),
     "functions without traces": Mistake("everything_is_logged_and_traced", TEMPLATE, "    Tracing: Active\n", ""),
-    "an alarm that tells nobody": Mistake(
+    "an alarm that notifies nobody": Mistake(
         "alarms_reach_somebody", OBSERVABILITY, "      AlarmActions: [!Ref Alerts]\n", ""
     ),
     "an alarm on a value that nobody measured": Mistake(

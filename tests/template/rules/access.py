@@ -111,7 +111,7 @@ def every_condition_key_exists(system: System) -> Iterator[str]:
         for keys in statement.get("Condition", {}).values():
             for key, action in itertools.product(keys, as_list(statement["Action"])):
                 prefix = f"{key.split('/')[0]}/${{" if "/" in key else key
-                if not any(known.startswith(prefix) for known in _condition_keys(action)):
+                if not any(key.startswith(prefix) for key in _condition_keys(action)):
                     yield f"{resource.path}: {action} knows no condition key {key}"
 
 

@@ -245,13 +245,13 @@ def alarms_reach_somebody(system: System) -> Iterator[str]:
     """An alarm without an action is a decoration, and one that misses its metric at rest cries wolf."""
     for alarm in system.all("AWS::CloudWatch::Alarm"):
         if not alarm.properties.get("AlarmActions") or "TreatMissingData" not in alarm.properties:
-            yield f"{alarm.path} tells nobody, or does not say what no data means"
+            yield f"{alarm.path} notifies nobody, or does not say what no data means"
 
 
 @rests_on(
     _METRIC_MATH,
     Choice(
-        "An alarm judges what was measured. What FILL makes up is always the newest value, and hides that nobody measured anything."
+        "An alarm evaluates what was measured. What FILL makes up is always the newest value, and hides that nobody measured anything."
     ),
     Model("cloudwatch", "PutMetricAlarmInput.TreatMissingData", "Sets how this alarm is to handle missing data points"),
 )

@@ -33,9 +33,9 @@ def submissions(system: System) -> list[tuple[Resource, Any]]:
         if state.get("Resource") == _SYNC
         for queue in queues_of(system, state)
     ]
-    told = system.named("LaunchGangFunction").properties["Environment"]["Variables"]
+    variables = system.named("LaunchGangFunction").properties["Environment"]["Variables"]
     pairs += [
-        (system.job_definition(told[f"{market}_JOB_DEFINITION"]), told[f"{market}_QUEUE"])
+        (system.job_definition(variables[f"{market}_JOB_DEFINITION"]), variables[f"{market}_QUEUE"])
         for market in ("SPOT", "ON_DEMAND")
     ]
     return pairs
@@ -341,9 +341,9 @@ def containers_write_to_tmp_only(system: System) -> Iterator[str]:
 )
 def jobs_are_named_without_revision(system: System) -> Iterator[str]:
     """An update deregisters the revision that it replaces, so a redrive must find the newest by name."""
-    told = system.named("LaunchGangFunction").properties["Environment"]["Variables"]
+    variables = system.named("LaunchGangFunction").properties["Environment"]["Variables"]
     names = [state["Parameters"]["JobDefinition"] for state in system.states.values() if state.get("Resource") == _SYNC]
-    for name in [*names, told["SPOT_JOB_DEFINITION"], told["ON_DEMAND_JOB_DEFINITION"]]:
+    for name in [*names, variables["SPOT_JOB_DEFINITION"], variables["ON_DEMAND_JOB_DEFINITION"]]:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", name):
             yield f"jobs are submitted with the definition {name}, which is no name"
 

@@ -71,9 +71,9 @@ def everything_at_rest_is_under_the_key(system: System) -> Iterator[str]:
     key = system.parameters.get("KmsKeyArn")
     if not key:
         return
-    known = {*_PLACES, *_LEFT_TO_AWS, "AWS::S3::Bucket", "AWS::EC2::LaunchTemplate"}
+    listed = {*_PLACES, *_LEFT_TO_AWS, "AWS::S3::Bucket", "AWS::EC2::LaunchTemplate"}
     for resource in system.resources:
-        if resource.type not in known and _KEY_PROPERTY.search(json.dumps(read_schema(resource.type))):
+        if resource.type not in listed and _KEY_PROPERTY.search(json.dumps(read_schema(resource.type))):
             yield f"{resource.path}: a {resource.type} takes a key, and this rule does not know where"
         for named in _keys_of(resource.type, resource.properties):
             if named != key:
