@@ -15,12 +15,12 @@ GANG_RULES = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "
 
 
 def strategy(attempts: int, *rules: dict[str, str]) -> RetryStrategy:
-    return RetryStrategy.of({"attempts": attempts, "evaluateOnExit": list(rules)})
+    return RetryStrategy.parse({"attempts": attempts, "evaluateOnExit": list(rules)})
 
 
 @pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html")
 def test_one_attempt_is_the_default() -> None:
-    assert not RetryStrategy.of(None).again(1, REFUSED)
+    assert not RetryStrategy.parse(None).again(1, REFUSED)
 
 
 @pytest.mark.documented("https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html")

@@ -284,7 +284,7 @@ class Uploads(dict[str, bytes]):
     """Where artefacts go: addresses and bodies."""
 
     def __call__(self, body: bytes) -> str:
-        address = f"s3://artefacts/{packaging.key_of(body)}"
+        address = f"s3://artefacts/{packaging.build_key(body)}"
         self[address] = body
         return address
 

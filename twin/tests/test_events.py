@@ -285,7 +285,7 @@ def test_an_event_that_is_too_old_is_given_up() -> None:
 
     deliverer = Deliverer(Clock(100), send=send)
     deliverer.deliver(
-        Delivery({"Arn": "a", "RetryPolicy": {"MaximumEventAgeInSeconds": 6}}, "p", "l", Origin.of_rule("arn:r"))
+        Delivery({"Arn": "a", "RetryPolicy": {"MaximumEventAgeInSeconds": 6}}, "p", "l", Origin.from_rule("arn:r"))
     )
     idle = deliverer.wait_idle(5)
     deliverer.stop()

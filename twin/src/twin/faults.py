@@ -155,7 +155,7 @@ def before(application: Application) -> Application:
             _do_and_say_nothing(application, environ)
         else:
             requests.discard_body(environ)
-        answer = refusals.of_the_service(call.service, call.method, throttled=trouble is Trouble.THROTTLED)
+        answer = refusals.build_service_error(call.service, call.method, throttled=trouble is Trouble.THROTTLED)
         start_response(answer.status, list(answer.headers))
         return [answer.body]
 

@@ -201,13 +201,13 @@ def _kill_once(belongs: Callable[[str], bool], session: int | None) -> bool:
             unmarked.append(process)
             continue
         found[process.pid] = process
-        sessions.add(_session_of(process.pid))
+        sessions.add(_read_session(process.pid))
         try:
             found.update((child.pid, child) for child in process.children(recursive=True))
         except psutil.Error:
             continue
     sessions -= {None, own_session}
-    found.update((process.pid, process) for process in unmarked if _session_of(process.pid) in sessions)
+    found.update((process.pid, process) for process in unmarked if _read_session(process.pid) in sessions)
     found.pop(os.getpid(), None)
     for process in found.values():
         try:
@@ -217,7 +217,7 @@ def _kill_once(belongs: Callable[[str], bool], session: int | None) -> bool:
     return bool(found)
 
 
-def _session_of(pid: int) -> int | None:
+def _read_session(pid: int) -> int | None:
     try:
         return os.getsid(pid)
     except OSError:

@@ -52,7 +52,7 @@ class RetryStrategy:
     rules: tuple[Rule, ...] = ()
 
     @classmethod
-    def of(cls, strategy: Mapping[str, Any] | None) -> Self:
+    def parse(cls, strategy: Mapping[str, Any] | None) -> Self:
         """The strategy that a job or a job definition states as ``retryStrategy``."""
         strategy = strategy or {}
         rules = tuple(

@@ -163,7 +163,7 @@ class Job:
     @property
     def retry(self) -> RetryStrategy:
         """The submission's retry strategy, or the definition's."""
-        return RetryStrategy.of(self.retry_strategy)
+        return RetryStrategy.parse(self.retry_strategy)
 
     @property
     def retry_strategy(self) -> Mapping[str, Any] | None:

@@ -24,10 +24,10 @@ def resident_mib(sessions: Collection[int]) -> dict[int, float]:
     """
     if not sessions:
         return {}
-    return _from_proc(sessions) if sys.platform.startswith("linux") else _from_psutil(sessions)
+    return _read_proc(sessions) if sys.platform.startswith("linux") else _ask_psutil(sessions)
 
 
-def _from_proc(sessions: Collection[int]) -> dict[int, float]:
+def _read_proc(sessions: Collection[int]) -> dict[int, float]:
     page = os.sysconf("SC_PAGE_SIZE") / _MIB
     used: dict[int, float] = {}
     for entry in os.scandir(_PROC):
@@ -41,7 +41,7 @@ def _from_proc(sessions: Collection[int]) -> dict[int, float]:
     return used
 
 
-def _from_psutil(sessions: Collection[int]) -> dict[int, float]:
+def _ask_psutil(sessions: Collection[int]) -> dict[int, float]:
     import psutil  # noqa: PLC0415  not needed where there is /proc
 
     used: dict[int, float] = {}

@@ -130,7 +130,7 @@ class Waiting:
         return Host(
             environment=environment,
             cluster=found.ecs_name,
-            market=Market.of(resources["type"]),
+            market=Market.from_type(resources["type"]),
             zone=self._services.zone(resources["subnets"][0]),
         )
 
@@ -188,7 +188,7 @@ class Waiting:
 def describe_environment(environment: ComputeEnvironment) -> Environment:
     """A compute environment as the scheduler sees it."""
     resources: dict[str, Any] = environment.compute_resources
-    market = Market.of(resources["type"])
+    market = Market.from_type(resources["type"])
     return Environment(
         name=environment.name,
         market=market,

@@ -33,7 +33,7 @@ class Market(StrEnum):
     FARGATE_SPOT = "FARGATE_SPOT"
 
     @classmethod
-    def of(cls, compute_type: str) -> Market:
+    def from_type(cls, compute_type: str) -> Market:
         """The market of an environment whose ``computeResources.type`` this is."""
         return cls.ON_DEMAND if compute_type == "EC2" else cls(compute_type)
 

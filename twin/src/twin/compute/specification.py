@@ -38,7 +38,7 @@ class ContainerSpec:
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables of the definition and of the overrides."""
-        return by_name(self.properties.get("environment"))
+        return index_by_name(self.properties.get("environment"))
 
     @property
     def job_role(self) -> str | None:
@@ -80,7 +80,7 @@ class ContainerSpec:
         return self._log_configuration.get("options") or {}
 
 
-def by_name(pairs: Sequence[Mapping[str, str]] | None) -> dict[str, str]:
+def index_by_name(pairs: Sequence[Mapping[str, str]] | None) -> dict[str, str]:
     """``[{"name": …, "value": …}]`` as a dict; a pair without a value counts for nothing."""
     return {pair["name"]: pair["value"] for pair in pairs or () if "value" in pair}
 
@@ -97,7 +97,7 @@ def container_spec(
     merged = dict(properties)
     command = overrides.get("command") or properties.get("command") or []
     merged["command"] = [substitute(part, parameters) for part in command]
-    environment = by_name(properties.get("environment")) | by_name(overrides.get("environment"))
+    environment = index_by_name(properties.get("environment")) | index_by_name(overrides.get("environment"))
     merged["environment"] = [{"name": name, "value": value} for name, value in environment.items()]
     merged["resourceRequirements"] = _merged_requirements(properties, overrides)
     for deprecated in ("vcpus", "memory"):
@@ -134,8 +134,8 @@ def node_specs(
     changes = overrides.get("nodePropertyOverrides") or []
     return tuple(
         container_spec(
-            range_of(ranges, node, count)["container"],
-            range_of(changes, node, count).get("containerOverrides"),
+            find_range(ranges, node, count)["container"],
+            find_range(changes, node, count).get("containerOverrides"),
             parameters,
         )
         for node in range(count)
@@ -147,7 +147,7 @@ def node_count(properties: Mapping[str, Any], overrides: Mapping[str, Any] | Non
     return int((overrides or {}).get("numNodes") or properties["numNodes"])
 
 
-def range_of(ranges: Sequence[Mapping[str, Any]], node: int, count: int) -> Mapping[str, Any]:
+def find_range(ranges: Sequence[Mapping[str, Any]], node: int, count: int) -> Mapping[str, Any]:
     """The entry of `ranges` that is about `node`: of nested ranges the narrowest; ``{}`` when none is."""
     holding = [entry for entry in ranges if node in target_nodes(entry["targetNodes"], count)]
     return min(holding, key=lambda entry: len(target_nodes(entry["targetNodes"], count)), default={})

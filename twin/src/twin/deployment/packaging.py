@@ -112,7 +112,7 @@ def template_url(uploaded: str) -> str:
     return uploaded.replace("s3://", "https://s3.amazonaws.com/", 1)
 
 
-def key_of(body: bytes) -> str:
+def build_key(body: bytes) -> str:
     """The key an artefact is stored under: what is unchanged keeps its address, so that a redeployment leaves it alone."""
     return hashlib.sha256(body).hexdigest()
 

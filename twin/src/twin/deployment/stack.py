@@ -137,7 +137,7 @@ def _flat(hosted: hosting.HostedStack, path: str = "") -> Iterator[tuple[str, Re
 
 def _keep(artefacts: dict[str, bytes], body: bytes) -> str:
     """Take a body in, and answer the address that it is uploaded to."""
-    address = f"s3://{ARTEFACT_BUCKET}/{packaging.key_of(body)}"
+    address = f"s3://{ARTEFACT_BUCKET}/{packaging.build_key(body)}"
     artefacts[address] = body
     return address
 

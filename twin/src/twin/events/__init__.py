@@ -186,7 +186,7 @@ def to_targets(rule: Rule, event: Mapping[str, Json]) -> None:
         return
     letter = json.dumps(event, separators=(",", ":"), ensure_ascii=False)
     for target in list(rule.targets):
-        origin = Origin.of_rule(rule.arn)
+        origin = Origin.from_rule(rule.arn)
         try:
             payload = inputs.payload(target, event, rule.name, rule.arn)
         except inputs.InvalidInput as error:

@@ -37,7 +37,7 @@ class RetryPolicy:
     maximum_age_seconds: int = 86_400
 
     @classmethod
-    def of(cls, target: Mapping[str, Json]) -> RetryPolicy:
+    def from_target(cls, target: Mapping[str, Json]) -> RetryPolicy:
         """The policy of a target, each value defaulted on its own."""
         given = target.get("RetryPolicy") or {}
         return cls(
@@ -65,7 +65,7 @@ class Origin:
     attributes: Mapping[str, str]
 
     @classmethod
-    def of_rule(cls, arn: str) -> Origin:
+    def from_rule(cls, arn: str) -> Origin:
         """A rule of EventBridge."""
         return cls("events.amazonaws.com", arn, {"RULE_ARN": arn})
 
@@ -96,7 +96,7 @@ class Delivery:
     retries: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self.policy = RetryPolicy.of(self.target)
+        self.policy = RetryPolicy.from_target(self.target)
 
 
 def backoff_seconds(retries: int, jitter: float) -> float:

@@ -72,7 +72,7 @@ def find_unsupported(package_type: str, runtime: str) -> str | None:
     return None
 
 
-def of(function: LambdaFunction) -> Definition:
+def read_definition(function: LambdaFunction) -> Definition:
     """The definition of a function that moto holds.
 
     Raises

@@ -72,7 +72,7 @@ class Settings:
     dead_letter: str = ""
 
     @classmethod
-    def of(cls, function: LambdaFunction) -> Settings:
+    def from_function(cls, function: LambdaFunction) -> Settings:
         """The settings of a function that moto holds."""
         config: dict[str, Any] = function.event_invoke_config[-1].config if function.event_invoke_config else {}
         destinations: dict[str, dict[str, str]] = config.get("DestinationConfig") or {}

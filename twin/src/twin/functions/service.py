@@ -91,7 +91,7 @@ class Service:
     def queue(self, function: LambdaFunction, payload: bytes) -> str:
         """Run the function later (``Event``), with Lambda's retries and destinations; the id of the request."""
         _check(payload, ASYNCHRONOUS_LIMIT_BYTES)
-        definitions.of(function)
+        definitions.read_definition(function)
         request_id = str(uuid.uuid4())
         self._submit(function, Attempt(request_id, payload or b"{}", self._clock.now()))
         return request_id
@@ -114,7 +114,7 @@ class Service:
         self._api.close()
 
     def _run(self, function: LambdaFunction, request_id: str, payload: bytes, client_context: str | None) -> Execution:
-        definition = definitions.of(function)
+        definition = definitions.read_definition(function)
         pool = self._pool(function)
         reserved = function.reserved_concurrency
         pool.enter(None if reserved is None else int(reserved))
@@ -131,7 +131,7 @@ class Service:
 
     def _attempt(self, function: LambdaFunction, attempt: Attempt) -> None:
         """Try a queued event once, and do what follows from it."""
-        definition, settings = definitions.of(function), Settings.of(function)
+        definition, settings = definitions.read_definition(function), Settings.from_function(function)
         sender = Sender(definition.arn, definition.version, definition.role_arn)
         if function.reserved_concurrency is not None and int(function.reserved_concurrency) == 0:
             # It is not kept until the function may run again ("Capturing records of Lambda asynchronous invocations").

@@ -51,7 +51,7 @@ def exercised() -> frozenset[Exercise]:
 
 def role_may(role_arn: str, ask: Ask) -> Decision:
     """Whether a role has a permission that a service needs in its name, such as Lambda to write a function's log."""
-    return gate.decide(principals.of_role(role_arn), ask)
+    return gate.decide(principals.find_role(role_arn), ask)
 
 
 def service_may(service: str, source_arn: str, ask: Ask) -> Decision:

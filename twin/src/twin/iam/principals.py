@@ -66,7 +66,7 @@ def service(name: str, source_arn: str) -> Principal:
     return Principal(Caller(name, "", frozenset({name})), name, "", (), (), context)
 
 
-def of_role(role_arn: str) -> Principal:
+def find_role(role_arn: str) -> Principal:
     """A role as the services that run something with it see it, without any credentials."""
     role = _iam().get_role_by_arn(role_arn)
     return _role_principal(role, f"arn:aws:sts::{credentials.account()}:assumed-role/{role.name}/twin", "", "")

@@ -87,7 +87,7 @@ def answer(service: str, method: str, kind: Kind, message: str) -> Answer:
     return _shaped(service, method, json_code, 403 if service in _REST_JSON else 400, message)
 
 
-def of_the_service(service: str, method: str, *, throttled: bool) -> Answer:
+def build_service_error(service: str, method: str, *, throttled: bool) -> Answer:
     """What a service that has too much to do, or that has failed, says to a request that may be quite in order."""
     if throttled:
         code, status = _THROTTLED.get(service, ("ThrottlingException", 400))

@@ -110,7 +110,7 @@ def install(_options: object, clock: Clock) -> None:
     """Fire schedules from here on, with `clock` scaling the time between."""
     stop()
     patches.check_schedules(expressions.parse, targets.check)
-    patches.check_scheduled_rules(expressions.parse_of_rule)
+    patches.check_scheduled_rules(expressions.parse_for_rule)
     ticker = Ticker(clock)
     ticker.start()
     _running.append(ticker)

@@ -86,7 +86,7 @@ def parse(expression: str, time_zone: str = "UTC") -> Timetable:
         raise InvalidExpression(str(error)) from error
 
 
-def parse_of_rule(expression: str) -> Timetable:
+def parse_for_rule(expression: str) -> Timetable:
     """Parse what a scheduled rule takes: no single times, and of one minute "minute", of more "minutes".
 
     EventBridge Scheduler is not as strict: "Rate expressions" (EventBridge user guide) against "Rate-based schedules"

@@ -57,10 +57,10 @@ def every_timer() -> Iterator[Timer]:
     """All schedules and scheduled rules, those that are disabled too."""
     for rule in list(events_backends[account()][region()].event_buses["default"].rules.values()):
         if rule.scheduled_expression:
-            yield _of_rule(rule)
+            yield _read_rule(rule)
     for group in list(scheduler_backends[account()][region()].schedule_groups.values()):
         for schedule in list(group.schedules.values()):
-            yield _of_schedule(schedule)
+            yield _read_schedule(schedule)
 
 
 def is_enabled(timer: Timer) -> bool:
@@ -68,7 +68,7 @@ def is_enabled(timer: Timer) -> bool:
     return bool(timer.version[0] == "ENABLED")
 
 
-def _of_rule(rule: Rule) -> Timer:
+def _read_rule(rule: Rule) -> Timer:
     return Timer(
         key=rule.arn,
         name=rule.name,
@@ -82,7 +82,7 @@ def _of_rule(rule: Rule) -> Timer:
     )
 
 
-def _of_schedule(schedule: Schedule) -> Timer:
+def _read_schedule(schedule: Schedule) -> Timer:
     return Timer(
         key=schedule.arn,
         name=schedule.name,

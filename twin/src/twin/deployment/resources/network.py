@@ -24,8 +24,8 @@ def _vpc(request: Request) -> Resource:
         {
             "VpcId": made["VpcId"],
             "CidrBlock": made["CidrBlock"],
-            "DefaultSecurityGroup": _of_vpc("security_groups", "SecurityGroups", "GroupId", made["VpcId"]),
-            "DefaultNetworkAcl": _of_vpc("network_acls", "NetworkAcls", "NetworkAclId", made["VpcId"]),
+            "DefaultSecurityGroup": _find_in_vpc("security_groups", "SecurityGroups", "GroupId", made["VpcId"]),
+            "DefaultNetworkAcl": _find_in_vpc("network_acls", "NetworkAcls", "NetworkAclId", made["VpcId"]),
         },
     )
 
@@ -171,7 +171,7 @@ def _tagged(properties: dict[str, Any], tag_type: str) -> dict[str, Any]:
     return properties
 
 
-def _of_vpc(what: str, answer: str, identifier: str, vpc_id: str) -> str:
+def _find_in_vpc(what: str, answer: str, identifier: str, vpc_id: str) -> str:
     describe = getattr(credentials.internal_client("ec2"), f"describe_{what}")
     return str(describe(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])[answer][0][identifier])
 

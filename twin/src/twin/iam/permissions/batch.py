@@ -49,7 +49,7 @@ def asks(call: Call) -> list[Ask]:
     roles = [pass_role(role, "batch.amazonaws.com") for role in (parameters.get("serviceRole"),) if role]
     roles += [pass_role(role, "ecs-tasks.amazonaws.com") for role in _job_roles(parameters)]
     arn = _arn(call, kind, str(parameters.get(name, "")))
-    return [Ask(f"batch:{operation}", arn, _tags_of(call, arn)), *roles]
+    return [Ask(f"batch:{operation}", arn, _read_tags(call, arn)), *roles]
 
 
 def _submit_job(call: Call) -> list[Ask]:
@@ -76,7 +76,7 @@ def _submit_job(call: Call) -> list[Ask]:
     return [Ask(action, resource, context) for action in actions for resource in resources]
 
 
-def _tags_of(call: Call, arn: str) -> Context:
+def _read_tags(call: Call, arn: str) -> Context:
     """The tags of a resource as condition keys; "ARNs for child jobs … aren't supported" (API Reference, TagResource)."""
     is_child = ":job/" in arn and ":" in arn.rsplit("/", 1)[-1]
     tags = {} if is_child else batch_backends[credentials.account()][call.region].list_tags_for_resource(arn)
