@@ -62,20 +62,29 @@ class Company(Deployed):
         kept = table.query(
             TableName=name, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": day["pk"]}
         )
-        record = table.get_item(TableName=name, Key={"pk": {"S": f"RUN#{run.run_id}"}, "sk": {"S": "RUN"}})
         described = self.execution(run) if self.has_run(run) else {"status": "none"}
         return {
             "execution": described["status"],
             "error": described.get("error", ""),
             "share": json.loads(described["input"])["share"] if "input" in described else "",
             "tries that failed": self.failed_tries(run),
-            "recorded as": record.get("Item", {}).get("status", {}).get("S", ""),
+            "recorded as": self.read_record(run),
             "day's metrics": len(kept["Items"]),
             "files": self.files(run),
             "result": self.result(run),
             "messages": self.read_messages_of(run.dataset),
             "published": self.published_of(run.dataset),
         }
+
+    def read_record(self, run: Run) -> str:
+        """The status of the run in the runs table."""
+        key = {"pk": {"S": f"RUN#{run.run_id}"}, "sk": {"S": "RUN"}}
+        found = self.twin.client("dynamodb").get_item(TableName=self.stack.outputs["RunsTable"], Key=key)
+        return str(found.get("Item", {}).get("status", {}).get("S", ""))
+
+    def find_rule(self, logical_id: str) -> str:
+        """The name of an EventBridge rule."""
+        return str(self.stack.resources[logical_id].physical_id.rsplit("|", 1)[-1])
 
     def failed_tries(self, run: Run) -> list[str]:
         """The errors that Tasks were tried again or given up for: what one function could not do, another may have mended."""

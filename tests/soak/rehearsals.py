@@ -110,7 +110,7 @@ def a_look(company: Company) -> Callable[[], Facts]:
 def a_lost_event(company: Company) -> Callable[[], Facts]:
     """Files arrive and no event reports it; a contract waits for another that does not come."""
     events = company.twin.client("events")
-    rule = company.stack.resources["IngestFunctionFileLanded"].physical_id.rsplit("|", 1)[-1]
+    rule = company.find_rule("IngestFunctionFileLanded")
     late = company.new_dataset()
     spotline = {"tolerance": {"maxRejectedShare": 0.5, "minRows": 1}, "delivery": {"expectedBy": "00:00"}}
     company.twin.client("s3").put_object(
@@ -132,6 +132,24 @@ def a_lost_event(company: Company) -> Callable[[], Facts]:
         return {"late": bool(company.read_messages_of(late)), "runs": found}
 
     return facts
+
+
+def a_lost_end(company: Company) -> Callable[[], Facts]:
+    """A run fails, and the events of its end are lost."""
+    events = company.twin.client("events")
+    rules = [company.find_rule(f"{function}FunctionExecutionEnded") for function in ("Notify", "Reconcile")]
+    dataset = company.new_dataset()
+    company.agree(dataset, rounds=None, tolerance=0.0)
+    for rule in rules:
+        events.disable_rule(Name=rule)
+    try:
+        run = company.land(dataset, sample(bad_rows=3))
+        company.until(lambda: is_over(company, run), "the run to fail", 90)
+    finally:
+        for rule in rules:
+            events.enable_rule(Name=rule)
+    company.fire("SweepFunctionSweepOnSchedule")
+    return lambda: {"messages": company.read_messages_of(dataset), "recorded as": company.read_record(run)}
 
 
 def a_backfill(company: Company) -> Callable[[], Facts]:
@@ -284,6 +302,7 @@ REHEARSALS = (
     Rehearsal("a day", a_day),
     Rehearsal("nonsense", nonsense),
     Rehearsal("a lost event", a_lost_event),
+    Rehearsal("a lost end", a_lost_end),
     Rehearsal("a spent day", a_spent_day),
     Rehearsal("a stopped day", a_stopped_day),
     Rehearsal("a stopped gang", a_stopped_gang),

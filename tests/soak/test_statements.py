@@ -235,9 +235,7 @@ def after_it(company: Company) -> None:
     """Let nothing of a broken rehearsal reach into the next one."""
     compute.set_capacity("spot", math.inf)
     steps, batch = company.twin.client("stepfunctions"), company.twin.client("batch")
-    company.twin.client("events").enable_rule(
-        Name=company.stack.resources["IngestFunctionFileLanded"].physical_id.rsplit("|", 1)[-1]
-    )
+    company.twin.client("events").enable_rule(Name=company.find_rule("IngestFunctionFileLanded"))
     running = steps.list_executions(stateMachineArn=company.stack.outputs["StateMachineArn"], statusFilter="RUNNING")
     for execution in running["executions"]:
         steps.stop_execution(executionArn=execution["executionArn"])
