@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,15 @@ def test_bare_make_lists_the_targets() -> None:
     listed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("setup", "demo", "test", "lint", "soak"):
         assert re.search(rf"^\s+make {target}\s+\S", listed, re.MULTILINE), target
+
+
+def test_the_twins_tests_and_sources_are_checked_with_the_projects() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    alone = tomllib.loads((ROOT / "twin" / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    together = tools["pytest"]["ini_options"]
+    assert {"tests", "twin/tests"} <= set(together["testpaths"])
+    assert {"cli", "twin", "tests"} <= set(tools["mypy"]["files"])
+    # And run alone, in its own folder, the twin's tests have the same settings
+    for setting in ("addopts", "consider_namespace_packages", "timeout", "filterwarnings"):
+        assert alone[setting] == together[setting], setting
+    assert [f"twin/{path}" for path in alone["pythonpath"]] == together["pythonpath"]
