@@ -39,6 +39,7 @@ class Company(Deployed):
         self._sqs = twin.client("sqs")
         self._listener = self._sqs.create_queue(QueueName="listener")["QueueUrl"]
         self._published: list[str] = []
+        self._damaged: list[dict[str, Any]] = []
         arn = self._sqs.get_queue_attributes(QueueUrl=self._listener, AttributeNames=["QueueArn"])
         twin.client("sns").subscribe(
             TopicArn=stack.outputs["MessagesTopic"], Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"]
@@ -81,6 +82,18 @@ class Company(Deployed):
         key = {"pk": {"S": f"RUN#{run.run_id}"}, "sk": {"S": "RUN"}}
         found = self.twin.client("dynamodb").get_item(TableName=self.stack.outputs["RunsTable"], Key=key)
         return str(found.get("Item", {}).get("status", {}).get("S", ""))
+
+    def damage_record(self, run_id: str) -> None:
+        """Write the record of an open gang that nobody can read."""
+        key = {"pk": {"S": f"RUN#{run_id}"}, "sk": {"S": "GANG#0001"}}
+        item = {**key, "open_gang": {"S": "yes"}, "market": {"S": "BLACK"}}
+        self.twin.client("dynamodb").put_item(TableName=self.stack.outputs["RunsTable"], Item=item)
+        self._damaged.append(key)
+
+    def remove_damaged_records(self) -> None:
+        for key in self._damaged:
+            self.twin.client("dynamodb").delete_item(TableName=self.stack.outputs["RunsTable"], Key=key)
+        self._damaged.clear()
 
     def find_rule(self, logical_id: str) -> str:
         """The name of an EventBridge rule."""

@@ -81,11 +81,10 @@ def a_misplaced_file(company: Company) -> Callable[[], Facts]:
 def nonsense(company: Company) -> Callable[[], Facts]:
     """Functions are sent events that they fail on, and what they fail on is kept.
 
-    Only a damaged record makes `reconcile` fail; it is no open gang's, so that only the event that names its run reads it.
+    Only a damaged record makes `reconcile` fail.
     """
     number = company.new_dataset()
-    damaged = {"pk": {"S": f"RUN#{number}"}, "sk": {"S": "GANG#0001"}, "market": {"S": "BLACK"}}
-    company.twin.client("dynamodb").put_item(TableName=company.stack.outputs["RunsTable"], Item=damaged)
+    company.damage_record(number)
     poison = {"source": "aws.states", "kind": "nonsense", "number": number, "detail": {"name": number}}
     invoked = [function for function in FUNCTIONS if function != "LaunchGang"]
     for function in invoked:
@@ -337,4 +336,5 @@ def settled(
 def under_way(facts: Facts) -> bool:
     """Whether there is more to come: a run that has not begun or not ended, or something of what is sent, measured or kept."""
     seen = json.dumps(facts)
-    return any(mark in seen for mark in ("RUNNING", '"none"', '"messages": []', '"measured": []', '"kept": []'))
+    marks = ("RUNNING", '"none"', '"messages": []', '"measured": []', '"kept": []', '"late": false', '"runs": [false')
+    return any(mark in seen for mark in marks)

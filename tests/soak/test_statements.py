@@ -234,6 +234,7 @@ class denials(logging.Handler):  # noqa: N801  used as a context manager, like a
 def after_it(company: Company) -> None:
     """Let nothing of a broken rehearsal reach into the next one."""
     compute.set_capacity("spot", math.inf)
+    company.remove_damaged_records()
     steps, batch = company.twin.client("stepfunctions"), company.twin.client("batch")
     company.twin.client("events").enable_rule(Name=company.find_rule("IngestFunctionFileLanded"))
     running = steps.list_executions(stateMachineArn=company.stack.outputs["StateMachineArn"], statusFilter="RUNNING")
