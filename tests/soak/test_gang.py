@@ -108,7 +108,7 @@ def start(source: Path, output: Path, hosts: list[Host], generation: int, **vari
 def finish(source: Path, output: Path, hosts: list[Host], generation: int) -> Gang:
     gang = start(source, output, hosts, generation)
     try:
-        assert gang.codes(200) == [0] * MEMBERS, gang.told
+        assert gang.codes(200) == [0] * MEMBERS, gang.lines
     finally:
         gang.end()
     return gang
@@ -146,8 +146,8 @@ def test_a_disturbed_gang_ends_in_time_and_is_made_up_for(
         unable = victim if kind in ("member killed", "member frozen") else None
         codes = gang.codes(LIMIT_SECONDS + 5, without=unable)
         seconds = time.monotonic() - began
-        assert seconds <= LIMIT_SECONDS, gang.told
-        assert set(codes) == {ExitCode.TRY_AGAIN}, gang.told
+        assert seconds <= LIMIT_SECONDS, gang.lines
+        assert set(codes) == {ExitCode.TRY_AGAIN}, gang.lines
     finally:
         hosts[victim].bring_up()
         gang.end()
@@ -155,7 +155,7 @@ def test_a_disturbed_gang_ends_in_time_and_is_made_up_for(
     # And at most one segment is lost, and the next gang ends where an undisturbed one does
     lines = gang.of("leaving")
     lost = max(line["round"] for line in lines) - gang.of("checkpoint")[-1]["round"]
-    assert lost <= SEGMENT, gang.told
+    assert lost <= SEGMENT, gang.lines
     assert not (tmp_path / "manifest.json").exists()
     finish(source, tmp_path, hosts, 2)
     assert digests(tmp_path) == digests(undisturbed)

@@ -60,13 +60,13 @@ def test_a_gang_on_a_gpu_resumes_bit_for_bit(tmp_path: Path, own: dict[str, floa
     )
     slow: dict[str, Any] = {"pythonpath": SABOTAGE, "sabotage": "0:25:slow", "sabotage_seconds": "600"}
     with gang(tmp_path / "in", tmp_path / "quiet", 1, **EVERY_GPU) as quiet:
-        assert quiet.codes(200) == [0], quiet.told
+        assert quiet.codes(200) == [0], quiet.lines
     with gang(tmp_path / "in", tmp_path / "again", 1, **EVERY_GPU, **slow) as doomed:
         doomed.wait_for("checkpoint", round=20)
         doomed.worker(0).kill()
         doomed.codes(100)
     with gang(tmp_path / "in", tmp_path / "again", 1, generation=2, **EVERY_GPU) as resumed:
-        assert resumed.codes(200) == [0], resumed.told
+        assert resumed.codes(200) == [0], resumed.lines
     details = json.loads((tmp_path / "again/manifest.json").read_bytes())["details"]
     assert (details["device"], details["workers"]) == ("cuda", hosts.gpus())
     assert digests(tmp_path / "again") == digests(tmp_path / "quiet")

@@ -20,10 +20,10 @@ def main(arguments: list[str]) -> int:
             return supervisor.main()
         if arguments[0] == "conformance":
             return _conformance(arguments[1:])
-        told = _parser().parse_args(arguments)
+        options = _parser().parse_args(arguments)
         from analysis import launcher  # noqa: PLC0415
 
-        return launcher.launch(told.input, told.output, told.members)
+        return launcher.launch(options.input, options.output, options.members)
     except SettingsError as error:
         print(f"analysis: {error}", file=sys.stderr)
         return ExitCode.BAD_CONFIGURATION

@@ -1,11 +1,12 @@
-"""What a member is told from outside: where the run's files lie, and how long anything may take."""
+"""The settings of a gang: where the run's files lie, and how long anything may take."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from spotline import layout, settings
+from spotline import layout
 from spotline.objects import Objects, open_objects
+from spotline.settings import load as load_dataclass
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Settings:
 
     log_format: str = "json"
     member_address: str = ""
-    """This member's own address, where neither instance metadata nor ECS's would tell the right one."""
+    """This member's own address, where neither instance metadata nor ECS's gives the right one."""
     workers_per_member: int = 0
     """0: one for each GPU of the host, or one."""
     worker_threads: int = 0
@@ -75,9 +76,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         When a variable is malformed, or those that name the run are missing.
     """
     environ = os.environ if environ is None else environ
-    loaded = settings.load(Settings, environ)
+    loaded = load_dataclass(Settings, environ)
     if not (loaded.analysis_input and loaded.analysis_output):
-        settings.load(_Cloud, environ)
+        load_dataclass(_Cloud, environ)
     return loaded
 
 
@@ -91,16 +92,16 @@ class _Cloud:
     results_bucket: str
 
 
-def place(told: Settings, job_id: str) -> Place:
+def place(settings: Settings, job_id: str) -> Place:
     """Open the run's files: two folders on the command line, two buckets on AWS."""
-    if told.analysis_input:
-        source = open_objects(told.analysis_input)
-        return Place(clean=source, contract=source, results=open_objects(told.analysis_output), own="")
-    intermediate = open_objects(f"s3://{told.intermediate_bucket}/")
-    results = open_objects(f"s3://{told.results_bucket}/{layout.analysis_prefix(told.run_id)}")
+    if settings.analysis_input:
+        source = open_objects(settings.analysis_input)
+        return Place(clean=source, contract=source, results=open_objects(settings.analysis_output), own="")
+    intermediate = open_objects(f"s3://{settings.intermediate_bucket}/")
+    results = open_objects(f"s3://{settings.results_bucket}/{layout.analysis_prefix(settings.run_id)}")
     return Place(
-        clean=intermediate.at(layout.preprocess_prefix(told.run_id)),
-        contract=intermediate.at(layout.run_prefix(told.run_id)),
+        clean=intermediate.at(layout.preprocess_prefix(settings.run_id)),
+        contract=intermediate.at(layout.run_prefix(settings.run_id)),
         results=results,
         own=f"{job_id}/",
     )

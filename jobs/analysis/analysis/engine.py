@@ -115,7 +115,7 @@ def try_out(whole: Mapping[str, Any], width: int = 1) -> None:
     """
     rows = np.repeat(np.arange(4.0), max(1, width)).reshape(4, -1)
     tiny = xgb.QuantileDMatrix(rows, label=np.array([0.0, 1.0, 0.0, 1.0]), nthread=1)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             xgb.train(
@@ -127,7 +127,7 @@ def try_out(whole: Mapping[str, Any], width: int = 1) -> None:
             )
         except (xgb.core.XGBoostError, ValueError, TypeError, AttributeError) as cause:
             raise AnalysisError(f"the contract's parameters: {_first_line(cause)}") from cause
-    for warning in told:
+    for warning in caught:
         if "are not used" in str(warning.message):
             raise AnalysisError(f"the contract's parameters: {' '.join(str(warning.message).split()[-6:])}")
 
@@ -248,7 +248,7 @@ def matrix(
 
 
 def names_and_types(features: Sequence[Feature]) -> dict[str, list[str]]:
-    """The features as the engine wants to be told of them."""
+    """The features as the engine takes them."""
     return {
         "feature_names": engine_names(features),
         "feature_types": [feature.engine_type for feature in features],

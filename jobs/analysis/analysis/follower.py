@@ -20,8 +20,8 @@ _RETRY_SECONDS = 0.2
 class Follower:
     """A member that is not the leader."""
 
-    def __init__(self, told: Settings, member: Member, supervisor: Supervisor) -> None:
-        self._told = told
+    def __init__(self, settings: Settings, member: Member, supervisor: Supervisor) -> None:
+        self._settings = settings
         self._member = member
         self._supervisor = supervisor
         self._writer: asyncio.StreamWriter | None = None
@@ -35,7 +35,7 @@ class Follower:
         return None
 
     def on_leader(self, record: dict[str, Any]) -> None:
-        """A record was found: connect, at the address that Batch told if it told one.
+        """A record was found: connect, at the address that Batch gave, if it gave one.
 
         A first record may be what a leader before this one left, so a newer one replaces it until there is a connection.
         """
@@ -70,7 +70,7 @@ class Follower:
     def tick(self, now: float) -> None:
         """Beat, and look whether the leader still does."""
         self._say({"beat": {"stalled": self._supervisor.stalled}})
-        if self._accepted and now - self._heard > self._told.gang_silence_seconds:
+        if self._accepted and now - self._heard > self._settings.gang_silence_seconds:
             self._supervisor.conclude(Ending.lost(f"the leader was lost: nothing heard for {now - self._heard:.0f} s"))
 
     async def close(self, ending: Ending) -> None:
@@ -93,7 +93,7 @@ class Follower:
                 {
                     "hello": {
                         "job_id": self._member.job_id,
-                        "generation": self._told.generation,
+                        "generation": self._settings.generation,
                         "member": self._member.index,
                         "size": self._member.size,
                     }
@@ -114,7 +114,7 @@ class Follower:
         """Keep trying: how long is the forming limit's business."""
         while True:
             try:
-                async with asyncio.timeout(self._told.gang_silence_seconds):
+                async with asyncio.timeout(self._settings.gang_silence_seconds):
                     return await asyncio.open_connection(address, port)
             except OSError:
                 await asyncio.sleep(_RETRY_SECONDS)

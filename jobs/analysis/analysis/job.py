@@ -71,9 +71,9 @@ class Job:
     """One worker's part in the analysis of one run."""
 
     def __init__(
-        self, told: Settings, member: Member, rank: int, workers: int, place: Place, beats: Beats, log: Log
+        self, settings: Settings, member: Member, rank: int, workers: int, place: Place, beats: Beats, log: Log
     ) -> None:
-        self._told = told
+        self._settings = settings
         self._rank = rank
         self._workers = workers
         self._world = member.size * workers
@@ -104,7 +104,7 @@ class Job:
         self._beats.say(ready=1)
         tracker = self._beats.tracker.get()
         self._beats.enter(Phase.JOINING)
-        engine.join(tracker, self._rank, self._told.gang_joining_seconds)
+        engine.join(tracker, self._rank, self._settings.gang_joining_seconds)
         self._mark("forming")
         rows = self._load(shards, task)
         trained, resumed, validates = self._train(task, rows)
@@ -169,7 +169,7 @@ class Job:
         )
 
     def _threads(self, rows: int) -> int:
-        offered = self._told.worker_threads or max(1, hosts.cores() // self._workers)
+        offered = self._settings.worker_threads or max(1, hosts.cores() // self._workers)
         return max(1, min(offered, rows // self._world // ROWS_A_THREAD))
 
     def _load(self, shards: Shards, task: Task) -> spool.Spool:
@@ -219,15 +219,19 @@ class Job:
                 "device": task.parameters["device"].split(":")[0],
             }
             self._lease = Lease.claim(
-                self._place.results, self._told.generation, self._member.job_id, fingerprint(named), task.clean_digest
+                self._place.results,
+                self._settings.generation,
+                self._member.job_id,
+                fingerprint(named),
+                task.clean_digest,
             )
             resumed = self._lease.resume()
             for reason in resumed.skipped:
                 self._log("checkpoint unusable", reason=reason)
             if resumed.round:
                 self._log("resumed", round=resumed.round, rounds=task.course.rounds)
-        told: Resumed = engine.from_leader(resumed)
-        return told
+        agreed: Resumed = engine.from_leader(resumed)
+        return agreed
 
     def _rounds(
         self, task: Task, state: Trained, matrix: xgb.QuantileDMatrix, held_out: xgb.QuantileDMatrix | None
@@ -300,7 +304,7 @@ class Job:
             parts=tuple(_part(rank, rows, own) for rank, rows in enumerate(sizes)),
             model=f"{own}model.ubj",
             job_id=self._member.job_id,
-            generation=self._told.generation,
+            generation=self._settings.generation,
             details={
                 **details,
                 "history": _thinned(trained.history),

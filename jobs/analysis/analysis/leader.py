@@ -24,11 +24,13 @@ _LINGER_SECONDS = 3
 class Leader:
     """Member 0."""
 
-    def __init__(self, told: Settings, member: Member, supervisor: Supervisor) -> None:
-        self._told = told
+    def __init__(self, settings: Settings, member: Member, supervisor: Supervisor) -> None:
+        self._settings = settings
         self._member = member
         self._supervisor = supervisor
-        self._hub = Hub(member, told.generation, told.gang_silence_seconds, self._on_message, supervisor.conclude)
+        self._hub = Hub(
+            member, settings.generation, settings.gang_silence_seconds, self._on_message, supervisor.conclude
+        )
         self._ready: set[int] = set()
         self._tracker_process: asyncio.subprocess.Process | None = None
         self._complete = False
@@ -40,8 +42,8 @@ class Leader:
         missing = self._hub.missing
         ready = self._ready | ({0} if self._supervisor.ready else set())
         unready = sorted(set(range(self._member.size)) - set(missing) - ready)
-        told = {"missing members": missing, "members that were not ready": unready}
-        lists = [f"{what} {', '.join(map(str, members))}" for what, members in told.items() if members]
+        absent = {"missing members": missing, "members that were not ready": unready}
+        lists = [f"{what} {', '.join(map(str, members))}" for what, members in absent.items() if members]
         return "; ".join(lists) or "the tracker was not ready"
 
     async def open(self, address: str) -> int | None:
@@ -56,8 +58,8 @@ class Leader:
         self._form_if_complete()  # a gang of one may have been ready before
         return port
 
-    async def _learn_tracker(self, address: str, told: asyncio.StreamReader) -> None:
-        line = await told.readline()
+    async def _learn_tracker(self, address: str, stdout: asyncio.StreamReader) -> None:
+        line = await stdout.readline()
         if not line:
             self._supervisor.conclude(Ending.lost("the tracker did not start"))
             return

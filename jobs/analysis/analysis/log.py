@@ -21,9 +21,9 @@ class Log:
         if self.form == "json":
             line = json.dumps({"event": event, **self.always, **fields}, default=str)
         else:
-            told = " ".join(f"{name}={_short(value)}" for name, value in fields.items() if value is not None)
+            details = " ".join(f"{name}={_short(value)}" for name, value in fields.items() if value is not None)
             who = " ".join(f"{name} {value}" for name, value in self.always.items() if name != "generation")
-            line = f"{time.strftime('%H:%M:%S')} {who}: {event} {told}".rstrip()
+            line = f"{time.strftime('%H:%M:%S')} {who}: {event} {details}".rstrip()
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 

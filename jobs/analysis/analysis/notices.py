@@ -36,8 +36,8 @@ async def poll(instance: InstanceMetadata, seconds: float) -> dict[str, Any]:
         await asyncio.sleep(seconds)
 
 
-def write_notice(told: Settings, member: Member, notice: Notice) -> None:
+def write_notice(settings: Settings, member: Member, notice: Notice) -> None:
     """Write the notice beside the checkpoints, where it counts as an interruption whatever the exit codes say."""
-    record = {"job_id": member.job_id, "generation": told.generation, "member": member.index, **asdict(notice)}
-    results = config.place(told, member.job_id).results
+    record = {"job_id": member.job_id, "generation": settings.generation, "member": member.index, **asdict(notice)}
+    results = config.place(settings, member.job_id).results
     results.write(notice_key(member.job_id, member.index), json.dumps(record).encode())

@@ -67,7 +67,7 @@ def score(
     sums_of = binary_sums if binary else regression_sums
     chosen = {TRAIN: labelled & ~held_out, VALIDATION: labelled & held_out}
     path = Path(tempfile.mkdtemp(prefix="spotline-")) / "rows.parquet"
-    told = _write_rows(path, spool, predictions, held_out, surprises, binary, beat)
+    surprising = _write_rows(path, spool, predictions, held_out, surprises, binary, beat)
     document = {
         "schema": SCHEMA,
         "part": part,
@@ -75,7 +75,7 @@ def score(
         "target": target,
         "rows": {**{name: int(rows.sum()) for name, rows in chosen.items()}, UNLABELLED: int((~labelled).sum())},
         "sums": {name: sums_of(actual[rows], predictions[rows]) for name, rows in chosen.items()},
-        "surprising": told,
+        "surprising": surprising,
     }
     return Part(path, json.dumps(document, default=str).encode() + b"\n", spool.rows)
 
@@ -148,8 +148,8 @@ def _write_rows(
     binary: bool,
     beat: Callable[[], None],
 ) -> list[dict[str, Any]]:
-    """Write every row; returns the surprising ones as the sums tell of them, largest residual first."""
-    told: dict[int, dict[str, Any]] = {}
+    """Write every row; returns the surprising ones as the part's sums describe them, largest residual first."""
+    described: dict[int, dict[str, Any]] = {}
     schema = _rows_schema(spool, binary)
     start = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
@@ -173,10 +173,10 @@ def _write_rows(
             writer.write_batch(rows)
             for position in inside:
                 row = rows.slice(position - start, 1).to_pylist()[0]
-                told[position] = {**row, "reasons": [_in_words(*reason) for reason in surprises[position].reasons]}
+                described[position] = {**row, "reasons": [_in_words(*reason) for reason in surprises[position].reasons]}
             start = stop
             beat()
-    return [told[position] for position in surprises]
+    return [described[position] for position in surprises]
 
 
 def _rows_schema(spool: Spool, binary: bool) -> pa.Schema:

@@ -37,8 +37,8 @@ _LAST_WORDS_SECONDS = 10
 class Supervisor:
     """One member of a gang."""
 
-    def __init__(self, told: Settings, member: Member, environ: Mapping[str, str], log: Log) -> None:
-        self._told = told
+    def __init__(self, settings: Settings, member: Member, environ: Mapping[str, str], log: Log) -> None:
+        self._settings = settings
         self._member = member
         self._environ = environ
         self._log = log
@@ -48,10 +48,10 @@ class Supervisor:
         self._workers: list[Worker] = []
         self._background: set[asyncio.Task[Any]] = set()
         self._errands: set[asyncio.Task[Any]] = set()
-        self._per_member = told.workers_per_member or hosts.gpus() or 1
+        self._per_member = settings.workers_per_member or hosts.gpus() or 1
         self._formed = False
         side = Leader if member.leads else Follower
-        self._side: Leader | Follower = side(told, member, self)
+        self._side: Leader | Follower = side(settings, member, self)
 
     # What the two sides of the gang may ask of their supervisor.
 
@@ -85,7 +85,7 @@ class Supervisor:
 
     @property
     def position(self) -> tuple[int, int]:
-        """The last round that was trained, and the last that was saved, as far as this member's workers told."""
+        """The last round that was trained, and the last that was saved, as far as this member's workers have reported."""
         return (
             max((worker.round for worker in self._workers), default=0),
             max((worker.checkpoint for worker in self._workers), default=0),
@@ -127,14 +127,14 @@ class Supervisor:
             shutil.rmtree(scratch, ignore_errors=True)
 
     async def _live(self, scratch: str) -> None:
-        address = self._told.member_address or await asyncio.to_thread(own_address, self._member, self._environ)
+        address = self._settings.member_address or await asyncio.to_thread(own_address, self._member, self._environ)
         announced = await self._side.open(address)
         environ = {**self._environ, "TMPDIR": scratch, "WORKERS_PER_MEMBER": str(self._per_member)}
         if announced is not None:
             environ["ANNOUNCE"] = f"{address}:{announced}"
         for local in range(self._per_member):
             rank = self._member.index * self._per_member + local
-            worker = await workers.spawn(rank, Watch(self._told, self._loop.time()), environ)
+            worker = await workers.spawn(rank, Watch(self._settings, self._loop.time()), environ)
             self._workers.append(worker)
             self._in_background(self._attend(worker))
         self._in_background(self._tick())
@@ -174,7 +174,7 @@ class Supervisor:
         elif engine:
             # The engine of a member that lost a peer complains before anybody knows which: let who knows speak first.
             self._log("engine failed", reason=ending.reason)
-            self._loop.call_later(self._told.gang_silence_seconds, self.conclude, ending)
+            self._loop.call_later(self._settings.gang_silence_seconds, self.conclude, ending)
         else:
             self.conclude(ending)
 
@@ -184,10 +184,10 @@ class Supervisor:
             for worker in self._workers:
                 if worker.ending is None:
                     self._judge(worker, now)
-            if not self._formed and now - self._began > self._told.gang_forming_seconds:
-                self._side.give_up(f"the gang did not form within {self._told.gang_forming_seconds:g} s")
+            if not self._formed and now - self._began > self._settings.gang_forming_seconds:
+                self._side.give_up(f"the gang did not form within {self._settings.gang_forming_seconds:g} s")
             self._side.tick(now)
-            await asyncio.sleep(self._told.gang_beat_seconds)
+            await asyncio.sleep(self._settings.gang_beat_seconds)
 
     def _judge(self, worker: Worker, now: float) -> None:
         if worker.watch.frozen(now):
@@ -197,16 +197,16 @@ class Supervisor:
             self.conclude(Ending.lost(f"worker {worker.rank} is stuck in {worker.watch.phase}: idle for {idle:.0f} s"))
 
     async def _look_for_notice(self, instance: InstanceMetadata) -> None:
-        notice = await poll(instance, self._told.notice_poll_seconds)
-        self._noticed(Notice("spot", notice), self._told.notice_leave_seconds)
+        notice = await poll(instance, self._settings.notice_poll_seconds)
+        self._noticed(Notice("spot", notice), self._settings.notice_leave_seconds)
 
     def _terminated(self) -> None:
-        self._noticed(Notice("sigterm", {}), self._told.sigterm_leave_seconds)
+        self._noticed(Notice("sigterm", {}), self._settings.sigterm_leave_seconds)
 
     def _noticed(self, notice: Notice, leave_within: float) -> None:
         """The instance goes away soon: write that down, save what can be saved, leave."""
         self._log("notice", kind=notice.kind, leave_within_seconds=leave_within, **notice.details)
-        self._errands.add(asyncio.create_task(asyncio.to_thread(write_notice, self._told, self._member, notice)))
+        self._errands.add(asyncio.create_task(asyncio.to_thread(write_notice, self._settings, self._member, notice)))
         reason = f"member {self._member.index} got a {notice.kind} notice"
         if not self._formed:
             self.conclude(Ending.lost(reason))
@@ -249,11 +249,11 @@ class Supervisor:
 def main(environ: Mapping[str, str] = os.environ) -> int:
     """Be one member, as the environment says; returns the exit code."""
     member = Member.discover(environ)
-    told = config.load(environ)
+    settings = config.load(environ)
     network.require_efa(environ)
-    log = Log(told.log_format, {"generation": told.generation, "member": member.index})
+    log = Log(settings.log_format, {"generation": settings.generation, "member": member.index})
 
     async def live() -> int:
-        return await Supervisor(told, member, environ, log).run()
+        return await Supervisor(settings, member, environ, log).run()
 
     return asyncio.run(live())

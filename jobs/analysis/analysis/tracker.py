@@ -40,9 +40,9 @@ def main(address: str, workers: int) -> None:
     }
     _call(library, "XGTrackerCreate", json.dumps(options).encode(), ctypes.byref(handle))
     _call(library, "XGTrackerRun", handle, b"{}")
-    told = ctypes.c_char_p()
-    _call(library, "XGTrackerWorkerArgs", handle, ctypes.byref(told))
-    port = int(json.loads(told.value or b"{}")["dmlc_tracker_port"])
+    answer = ctypes.c_char_p()
+    _call(library, "XGTrackerWorkerArgs", handle, ctypes.byref(answer))
+    port = int(json.loads(answer.value or b"{}")["dmlc_tracker_port"])
     try:
         admit_only(port, {*json.loads(line), find_source(address)})
     except (OSError, ValueError) as refused:

@@ -76,7 +76,7 @@ class Boosting:
         self._model: xgb.Booster | None = None
 
     def train_segment(self, on_round: Callable[[int], None]) -> Trained:
-        """Train one segment; `on_round` is told every round that is done."""
+        """Train one segment; `on_round` is called after each round."""
         done = len(self.state.history)
         model = self._model = self._at_boundary({**self._parameters, "seed": self._course.seed + done})
         metrics = []
@@ -110,7 +110,7 @@ def booster(body: bytes, parameters: Mapping[str, Any], names: Mapping[str, list
     return model
 
 
-def _metrics(told: str) -> tuple[float, float | None]:
+def _metrics(line: str) -> tuple[float, float | None]:
     """Read the engine's line: the round, then a `name:value` for each matrix."""
-    values = [float(item.rpartition(":")[2]) for item in told.split()[1:]]
+    values = [float(item.rpartition(":")[2]) for item in line.split()[1:]]
     return values[0], values[1] if len(values) > 1 else None

@@ -31,25 +31,25 @@ class Phase(StrEnum):
 TOGETHER = frozenset({Phase.JOINING, Phase.SKETCHING, Phase.TRAINING, Phase.PUBLISHING})
 
 
-def patience(phase: Phase, slowest_beat: float, told: Settings) -> float:
+def patience(phase: Phase, slowest_beat: float, settings: Settings) -> float:
     """How long a worker may go without progress in this phase, in seconds."""
     floor = {
-        Phase.STARTING: told.gang_forming_seconds,
-        Phase.JOINING: told.gang_joining_seconds,
-        Phase.LOADING: told.gang_loading_seconds,
-        Phase.SKETCHING: told.gang_sketching_seconds,
-        Phase.TRAINING: told.gang_stuck_seconds,
-        Phase.SCORING: told.gang_scoring_seconds,
-        Phase.PUBLISHING: told.gang_publishing_seconds,
+        Phase.STARTING: settings.gang_forming_seconds,
+        Phase.JOINING: settings.gang_joining_seconds,
+        Phase.LOADING: settings.gang_loading_seconds,
+        Phase.SKETCHING: settings.gang_sketching_seconds,
+        Phase.TRAINING: settings.gang_stuck_seconds,
+        Phase.SCORING: settings.gang_scoring_seconds,
+        Phase.PUBLISHING: settings.gang_publishing_seconds,
     }[phase]
-    return max(floor, told.gang_stuck_factor * slowest_beat)
+    return max(floor, settings.gang_stuck_factor * slowest_beat)
 
 
 @dataclass
 class Watch:
     """The progress of one worker. All times are seconds of one monotonic clock."""
 
-    told: Settings
+    settings: Settings
     now: float
     phase: Phase = Phase.STARTING
 
@@ -74,7 +74,7 @@ class Watch:
         self._beat = self._progress = self._heard = now
 
     def worked(self, processor_seconds: float, now: float) -> None:
-        """The worker has used so much processor time since its start; a healthy slow one is told from a stuck one by this."""
+        """The worker has used so much processor time since its start; this distinguishes a healthy slow one from a stuck one."""
         if processor_seconds - self._processor >= WORKING_SHARE * (now - self._measured):
             self._progress = now
         self._processor, self._measured, self._heard = processor_seconds, now, now
@@ -85,11 +85,11 @@ class Watch:
 
     def frozen(self, now: float) -> bool:
         """Whether the process has said nothing for too long."""
-        return now - self._heard > self.told.gang_silence_seconds
+        return now - self._heard > self.settings.gang_silence_seconds
 
     def stalled(self, now: float) -> bool:
         """Whether there has been no progress for longer than this phase's patience."""
-        return self.idle(now) > patience(self.phase, self._slowest, self.told)
+        return self.idle(now) > patience(self.phase, self._slowest, self.settings)
 
     def stuck(self, now: float) -> bool:
         """Whether the worker is stalled in a phase where it waits for nobody."""

@@ -35,13 +35,13 @@ _LOOK_AGAIN_SECONDS = 2.0
 def main() -> None:
     """Run one worker and leave with the code of its end, without the engine's destructors, which may hang or crash."""
     sys.meta_path.insert(0, _WithoutPandas())
-    told = config.load()
+    settings = config.load()
     member = Member.discover(os.environ)
     rank = int(os.environ["WORKER_RANK"])
-    beats = Beats.start(os.environ, told.gang_beat_seconds)
-    log = Log(told.log_format, {"generation": told.generation, "member": member.index})
+    beats = Beats.start(os.environ, settings.gang_beat_seconds)
+    log = Log(settings.log_format, {"generation": settings.generation, "member": member.index})
     warnings.showwarning = lambda message, *_: log("warning", text=" ".join(str(message).split()))
-    ending, engine = _work(told, member, rank, beats, log)
+    ending, engine = _work(settings, member, rank, beats, log)
     beats.end(ending, engine=engine)
     if ending.code == ExitCode.DONE:
         # Peers may still be reading from this process's sockets: all workers stay until the gang as a whole is done.
@@ -50,23 +50,23 @@ def main() -> None:
     os._exit(ending.code)
 
 
-def _work(told: Settings, member: Member, rank: int, beats: Beats, log: Log) -> tuple[Ending, bool]:
+def _work(settings: Settings, member: Member, rank: int, beats: Beats, log: Log) -> tuple[Ending, bool]:
     """The work, with every error turned into the ending that it means; the flag marks errors of the collective."""
-    place = config.place(told, member.job_id)
-    if rank % max(1, _workers(told)) == 0:
-        threading.Thread(target=_meet, args=(told, member, place, beats), daemon=True).start()
+    place = config.place(settings, member.job_id)
+    if rank % max(1, _workers(settings)) == 0:
+        threading.Thread(target=_meet, args=(settings, member, place, beats), daemon=True).start()
     from xgboost.core import XGBoostError  # noqa: PLC0415  seconds of imports, after the thread above has begun its search
 
     from analysis.job import Job, Stopped  # noqa: PLC0415
 
     try:
-        Job(told, member, rank, _workers(told), place, beats, log).run()
+        Job(settings, member, rank, _workers(settings), place, beats, log).run()
     except Stopped:
         return Ending.lost("left at a boundary, as asked"), False
     except FencedOff as fenced:
         return Ending.lost(f"fenced off: {fenced}"), False
     except (SettingsError, ObjectMissing, DocumentError) as error:
-        return Ending(ExitCode.BAD_CONFIGURATION, _told(error)), False
+        return Ending(ExitCode.BAD_CONFIGURATION, _describe(error)), False
     except AnalysisError as error:
         return Ending(PROGRAM_FAILED, str(error)), False
     except XGBoostError as error:
@@ -76,21 +76,23 @@ def _work(told: Settings, member: Member, rank: int, beats: Beats, log: Log) -> 
         import traceback  # noqa: PLC0415  only now
 
         log("error", rank=rank, traceback=traceback.format_exc())
-        return Ending(PROGRAM_FAILED, _told(error)), False
+        return Ending(PROGRAM_FAILED, _describe(error)), False
     return Ending.done(), False
 
 
-def _meet(told: Settings, member: Member, place: Place, beats: Beats) -> None:
+def _meet(settings: Settings, member: Member, place: Place, beats: Beats) -> None:
     """Bring the leader and this member together through the record in the run's results."""
     if member.size == 1:
         return
     if member.leads:
         address, _, port = os.environ["ANNOUNCE"].rpartition(":")
-        rendezvous.announce(place.results, rendezvous.Rendezvous(member.job_id, told.generation, address, int(port)))
+        rendezvous.announce(
+            place.results, rendezvous.Rendezvous(member.job_id, settings.generation, address, int(port))
+        )
         return
     known = None
     while beats.tracker.empty():
-        record = rendezvous.find(place.results, member.job_id, told.generation)
+        record = rendezvous.find(place.results, member.job_id, settings.generation)
         if record is not None and record != known:
             known = record
             beats.say(leader=asdict(record))
@@ -106,11 +108,11 @@ class _WithoutPandas:
             raise ModuleNotFoundError(f"{name} is not used here", name=name)
 
 
-def _workers(told: Settings) -> int:
-    return told.workers_per_member or 1
+def _workers(settings: Settings) -> int:
+    return settings.workers_per_member or 1
 
 
-def _told(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 

@@ -26,7 +26,7 @@ class Worker:
     """One worker process.
 
     It reads messages on its standard input, whose end tells it that its supervisor is gone, and writes messages to the pipe
-    named by `BEATS`. `ending` is what it said before it left; `ready`, `round` and `checkpoint` are what it told of
+    named by `BEATS`. `ending` is what it said before it left; `ready`, `round` and `checkpoint` are what it reported of
     its work.
     """
 

@@ -59,7 +59,7 @@ def _names_the_day(columns: Sequence[Distribution]) -> bool:
 
 
 def drift_document(now: Mapping[str, Distribution], before: Sequence[EarlierDay]) -> dict[str, Any] | None:
-    """What metrics and report tell of it; None when there is no day before."""
+    """The part of the metrics document that compares days; None when there is no earlier day."""
     if not before:
         return None
     return {

@@ -42,7 +42,7 @@ DAYS_COMPARED = 7
 
 @dataclass(frozen=True)
 class Settings(CostSettings):
-    """What the job is told by its environment in the cloud."""
+    """The job's environment variables on AWS."""
 
     run_id: str
     dataset: str

@@ -31,7 +31,7 @@ class Surroundings:
 
 
 def way_of_run(
-    batch: BatchClient, s3: S3Client, told: CostSettings, run_id: str, gangs: Sequence[Mapping[str, Any]]
+    batch: BatchClient, s3: S3Client, settings: CostSettings, run_id: str, gangs: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Leg], dict[str, Any] | None]:
     """The run's timeline, and what it cost so far.
 
@@ -43,12 +43,12 @@ def way_of_run(
 
     outcomes = {gang["job_id"]: gang["outcome"] for gang in gangs if gang.get("job_id") and gang.get("outcome")}
     try:
-        uses = uses_of_run(batch, told, run_id, outcomes)
+        uses = uses_of_run(batch, settings, run_id, outcomes)
     except (ClientError, BotoCoreError) as error:
         logger.warning("the run's jobs cannot be described, so it has neither timeline nor cost: %s", error)
         return timeline([], gangs), None
     try:
-        cost = estimate_run(s3, told, run_id, uses, datetime.now(UTC))
+        cost = estimate_run(s3, settings, run_id, uses, datetime.now(UTC))
     except (DocumentError, ClientError, BotoCoreError) as error:
         logger.warning("no cost can be estimated: %s", error)
         return timeline(uses, gangs), None

@@ -60,7 +60,7 @@ class Gang:
                     if line["event"] == event and fields.items() <= line.items():
                         return line
                 left = deadline - time.monotonic()
-                assert left > 0, f"no {event} {fields} within {seconds} s, but\n{self.told}"
+                assert left > 0, f"no {event} {fields} within {seconds} s, but\n{self.lines}"
                 self._changed.wait(left)
 
     def of(self, event: str) -> list[dict[str, Any]]:
@@ -68,7 +68,7 @@ class Gang:
         return [line for line in self.events if line["event"] == event]
 
     @property
-    def told(self) -> str:
+    def lines(self) -> str:
         """All lines, for a person."""
         return "\n".join(json.dumps(line) for line in self.events)
 
@@ -78,7 +78,7 @@ class Gang:
             with contextlib.suppress(psutil.Error):
                 if "analysis.worker" in child.cmdline():
                     return child
-        raise LookupError(f"member {member} has no worker: {self.told}")
+        raise LookupError(f"member {member} has no worker: {self.lines}")
 
     def codes(self, seconds: float = 90, *, without: int | None = None) -> list[int]:
         """The exit codes of all members, or all `without` one."""
@@ -90,7 +90,7 @@ class Gang:
             try:
                 codes.append(member.wait(max(0.1, deadline - time.monotonic())))
             except psutil.TimeoutExpired:
-                raise AssertionError(f"member {index} has not left:\n{self.told}") from None
+                raise AssertionError(f"member {index} has not left:\n{self.lines}") from None
         if without is None:
             for reader in self._readers:
                 reader.join()
@@ -120,10 +120,10 @@ class Gang:
 
 @contextlib.contextmanager
 def gang(
-    source: Path, output: Path, members: int = 2, *, generation: int = 1, job: str | None = None, **told: str
+    source: Path, output: Path, members: int = 2, *, generation: int = 1, job: str | None = None, **variables: str
 ) -> Iterator[Gang]:
-    """A gang on local folders, with faster beats; `told` are more variables, in lower case."""
-    extra = {name.upper(): value for name, value in told.items()}
+    """A gang on local folders, with faster beats; `variables` are more of them, in lower case."""
+    extra = {name.upper(): value for name, value in variables.items()}
     started = Gang([environment(source, output, index, members, generation, job) | extra for index in range(members)])
     try:
         yield started

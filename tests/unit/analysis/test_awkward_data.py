@@ -27,7 +27,7 @@ def analysed(folder: Path, rows: pa.Table, members: int = 2, **analysis: Any) ->
     """The manifest and the scored rows of a gang that must come through."""
     cleaned.write(folder / "in", rows, cleaned.contract(**{**FEW_ROUNDS, **analysis}))
     with gang(folder / "in", folder / "out", members) as sound:
-        assert sound.codes() == [0] * members, sound.told
+        assert sound.codes() == [0] * members, sound.lines
     manifest = AnalysisManifest.from_json((folder / "out/manifest.json").read_bytes())
     return manifest, pa.concat_tables(pq.read_table(folder / "out" / part.rows_path) for part in manifest.parts)
 
@@ -38,7 +38,7 @@ def refused(folder: Path, rows: pa.Table, spoil: Callable[[Path], object] = lamb
     spoil(folder / "in")
     with gang(folder / "in", folder / "out") as failing:
         codes = failing.codes()
-    assert codes == [1, 1], failing.told
+    assert codes == [1, 1], failing.lines
     assert not (folder / "out/manifest.json").exists()
     return str(failing.of("leaving")[0]["reason"])
 
@@ -85,14 +85,14 @@ def test_names_that_the_engine_refuses_are_borne_and_come_out_as_they_are(tmp_pa
         field["name"] = odd.get(field["name"], field["name"])
     cleaned.write(tmp_path / "in", rows, said, categories={odd["colour"]: sorted(cleaned.COLOURS)})
     with gang(tmp_path / "in", tmp_path / "out") as sound:
-        assert sound.codes() == [0, 0], sound.told
+        assert sound.codes() == [0, 0], sound.lines
 
     details = AnalysisManifest.from_json((tmp_path / "out/manifest.json").read_bytes()).details
     assert details["features"] == names
     assert {odd["size"], odd["colour"]} <= set(details["importances"]) <= set(names)
     assert xgb.Booster(model_file=tmp_path / "out/model.ubj").feature_names == names
-    told = json.loads((tmp_path / "out/parts/part-0000.json").read_bytes())
-    assert {reason["feature"] for row in told["surprising"] for reason in row["reasons"]} <= set(names)
+    sums = json.loads((tmp_path / "out/parts/part-0000.json").read_bytes())
+    assert {reason["feature"] for row in sums["surprising"] for reason in row["reasons"]} <= set(names)
     shown = [row["reasons"] for row in pq.read_table(tmp_path / "out/parts/part-0000.parquet").to_pylist()]
     assert odd["size"] in {reason["feature"] for reasons in shown for reason in reasons or ()}
 
@@ -127,7 +127,7 @@ def test_without_a_primary_key_rows_have_none(tmp_path: Path) -> None:
     del said["primaryKey"]
     cleaned.write(tmp_path / "in", cleaned.table(60), said)
     with gang(tmp_path / "in", tmp_path / "out") as sound:
-        assert sound.codes() == [0, 0], sound.told
+        assert sound.codes() == [0, 0], sound.lines
     assert "key" not in pq.read_schema(tmp_path / "out/parts/part-0000.parquet").names
 
 
@@ -148,8 +148,8 @@ def test_an_unknown_parameter_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:
-    told = refused(tmp_path, cleaned.table(60), lambda folder: (folder / "clean/shard-0001.parquet").unlink())
-    assert "shard-0001.parquet is missing, though the clean manifest names it" in told
+    reason = refused(tmp_path, cleaned.table(60), lambda folder: (folder / "clean/shard-0001.parquet").unlink())
+    assert "shard-0001.parquet is missing, though the clean manifest names it" in reason
 
 
 def test_a_shortened_shard_is_named(tmp_path: Path) -> None:
@@ -175,4 +175,4 @@ def test_a_missing_or_broken_document_is_a_matter_of_configuration(tmp_path: Pat
     cleaned.write(tmp_path / "in", cleaned.table(60), cleaned.contract())
     (tmp_path / "in" / name).write_text("{}")
     with gang(tmp_path / "in", tmp_path / "out") as failing:
-        assert failing.codes() == [ExitCode.BAD_CONFIGURATION] * 2, failing.told
+        assert failing.codes() == [ExitCode.BAD_CONFIGURATION] * 2, failing.lines

@@ -45,7 +45,7 @@ def test_one_member_is_a_gang_too(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ((), "AWS_BATCH_JOB_ID is not set"),
         (("--input", "nowhere", "--output", "out"), "nowhere/manifest.json is missing: --input is the folder"),
@@ -53,17 +53,17 @@ def test_one_member_is_a_gang_too(source: Path, tmp_path: Path) -> None:
         (("conformance",), "conformance needs the command of a member"),
     ],
 )
-def test_what_is_missing_is_said_in_one_line(arguments: tuple[str, ...], told: str) -> None:
+def test_what_is_missing_is_said_in_one_line(arguments: tuple[str, ...], message: str) -> None:
     done = run(*arguments)
     assert done.returncode == ExitCode.BAD_CONFIGURATION
-    assert told in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_member_may_have_several_workers(source: Path, tmp_path: Path) -> None:
     """As on a host with several GPUs; the rows and the model are those of as many members with one each."""
     with gang(source, tmp_path / "two by two", 2, workers_per_member="2") as several:
-        assert several.codes() == [0, 0], several.told
+        assert several.codes() == [0, 0], several.lines
     with gang(source, tmp_path / "four", 4) as single:
-        assert single.codes() == [0] * 4, single.told
+        assert single.codes() == [0] * 4, single.lines
     assert digests(tmp_path / "two by two") == digests(tmp_path / "four")

@@ -47,7 +47,7 @@ def test_both_analyses_conform_in_everything(check: Check, command: tuple[str, .
 
 
 @pytest.mark.parametrize(
-    ("program", "check", "told"),
+    ("program", "check", "message"),
     [
         ("pass", every_row_is_scored_once, "there is no manifest"),
         ("raise SystemExit(1)", every_row_is_scored_once, "exit codes by member are {0: 1, 1: 1}, not 0"),
@@ -56,8 +56,10 @@ def test_both_analyses_conform_in_everything(check: Check, command: tuple[str, .
         ("raise SystemExit(75)", a_spot_notice_is_written_down, "was not written"),
     ],
 )
-def test_a_program_that_breaks_the_contract_is_told_how(program: str, check: Check, told: str, tmp_path: Path) -> None:
-    assert told in str(check((sys.executable, "-c", program), tmp_path))
+def test_a_program_that_breaks_the_contract_gets_the_reason(
+    program: str, check: Check, message: str, tmp_path: Path
+) -> None:
+    assert message in str(check((sys.executable, "-c", program), tmp_path))
 
 
 def test_rows_scored_twice_are_found(tmp_path: Path) -> None:

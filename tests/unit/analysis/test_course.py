@@ -5,8 +5,8 @@ import pytest
 from analysis.training import Course
 
 
-def course(**told: object) -> Course:
-    return Course(**{"rounds": 25, "segment": 10, "patience": None, "maximise": False, "seed": 0, **told})  # type: ignore[arg-type]
+def course(**changes: object) -> Course:
+    return Course(**{"rounds": 25, "segment": 10, "patience": None, "maximise": False, "seed": 0, **changes})  # type: ignore[arg-type]
 
 
 def history(*scores: float | None) -> tuple[tuple[float, float | None], ...]:

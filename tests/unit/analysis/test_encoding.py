@@ -90,6 +90,6 @@ def test_a_type_without_a_rule_is_named() -> None:
         features_of(pa.schema([("blob", pa.binary())]), ["blob"], {})
 
 
-def test_categories_are_told_to_the_engine() -> None:
+def test_the_engine_gets_categories_as_such() -> None:
     (feature,) = features_of(pa.schema([("colour", pa.string())]), ["colour"], {"colour": ["red"]})
     assert (feature.kind, feature.engine_type, feature.vocabulary) == (Kind.CATEGORY, "c", ("red",))

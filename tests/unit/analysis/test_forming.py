@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from analysis.supervisor import Supervisor
 
-TOLD = Settings(log_format="text", generation=1)
+SETTINGS = Settings(log_format="text", generation=1)
 SIZE = 3
 OVERDUE = "the gang did not form within 300 s"
 
 
 @dataclass
 class Host:
-    """What a side asks of its supervisor, and what it is told."""
+    """Stands in for the supervisor, and keeps what a side reports to it."""
 
     ready: bool = True
     stalled: bool = False
@@ -64,7 +64,7 @@ class Sides:
     async def follow(self, index: int, *, ready: bool = True) -> tuple[Follower, Host]:
         """A member that has found the leader and was accepted."""
         host = Host(ready=ready)
-        follower = Follower(TOLD, member(index), cast("Supervisor", host))
+        follower = Follower(SETTINGS, member(index), cast("Supervisor", host))
         self.followers[index] = (follower, host)
         follower.on_leader({"address": "127.0.0.1", "port": self.port})
         await until(lambda: 0 < len(self.leader._hub._peers) == len(self.followers))
@@ -80,7 +80,7 @@ def member(index: int) -> Member:
 @contextlib.asynccontextmanager
 async def sides(*, ready: bool = True) -> AsyncIterator[Sides]:
     host = Host(ready=ready)
-    leader = Leader(TOLD, member(0), cast("Supervisor", host))
+    leader = Leader(SETTINGS, member(0), cast("Supervisor", host))
     port = await leader.open("127.0.0.1")
     assert port is not None
     made = Sides(leader, host, port)
@@ -96,7 +96,7 @@ async def sides(*, ready: bool = True) -> AsyncIterator[Sides]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110  what the sides are at is told by no event
+    while not condition():  # noqa: ASYNC110  no event marks what the sides are at
         await asyncio.sleep(0.01)
 
 
@@ -130,7 +130,7 @@ def test_a_follower_whose_limit_is_over_first_has_the_leader_say_why() -> None:
     in_a_loop(scene())
 
 
-def test_members_that_came_but_never_got_ready_are_told_from_missing_ones() -> None:
+def test_members_that_came_but_never_got_ready_are_listed_apart_from_missing_ones() -> None:
     async def scene() -> None:
         async with sides(ready=False) as gang:
             await gang.follow(1, ready=False)
@@ -145,7 +145,7 @@ def test_a_member_of_another_generation_is_not_let_in() -> None:
     async def scene() -> None:
         async with sides() as gang:
             host = Host()
-            stranger = Follower(replace(TOLD, generation=2), member(1), cast("Supervisor", host))
+            stranger = Follower(replace(SETTINGS, generation=2), member(1), cast("Supervisor", host))
             stranger.on_leader({"address": "127.0.0.1", "port": gang.port})
             await until(lambda: "refused" in host.said)
             assert host.said["refused"] == {"reason": "this is the gang of another job or generation"}
@@ -160,7 +160,7 @@ def test_a_member_of_another_generation_is_not_let_in() -> None:
 def test_a_follower_without_a_leader_gives_up_by_itself() -> None:
     async def scene() -> None:
         host = Host()
-        Follower(TOLD, member(1), cast("Supervisor", host)).give_up(OVERDUE)
+        Follower(SETTINGS, member(1), cast("Supervisor", host)).give_up(OVERDUE)
         ending = await host.ending
         assert (ending.code, ending.reason) == (ExitCode.GANG_NOT_FORMED, f"{OVERDUE}: the leader was not found")
 

@@ -40,23 +40,23 @@ def undisturbed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a gang of two leaves that nothing happened to."""
     output = tmp_path_factory.mktemp("undisturbed")
     with gang(source, output) as quiet:
-        assert quiet.codes() == [0, 0], quiet.told
+        assert quiet.codes() == [0, 0], quiet.lines
     return output
 
 
 def finish(source: Path, output: Path, generation: int = 2, members: int = 2) -> Gang:
     """Run the next gang to its end."""
     with gang(source, output, members, generation=generation) as next_one:
-        assert next_one.codes() == [0] * members, next_one.told
+        assert next_one.codes() == [0] * members, next_one.lines
     return next_one
 
 
-def slowly(**told: str) -> dict[str, Any]:
+def slowly(**variables: str) -> dict[str, Any]:
     """Have member 0 compute at round 15, so that the gang is surely caught between two checkpoints.
 
     It goes on for longer than any test: a gang that loses a member does not wait for it. Who goes through with it says for how long.
     """
-    return {"pythonpath": SABOTAGE, "sabotage": "0:15:slow", "sabotage_seconds": "600", **told}
+    return {"pythonpath": SABOTAGE, "sabotage": "0:15:slow", "sabotage_seconds": "600", **variables}
 
 
 def test_a_gang_leaves_parts_a_model_and_last_a_manifest(source: Path, undisturbed: Path) -> None:
@@ -77,15 +77,15 @@ def test_a_gang_leaves_parts_a_model_and_last_a_manifest(source: Path, undisturb
 def test_sums_and_surprises_of_a_part_follow_from_its_rows(undisturbed: Path) -> None:
     for part in AnalysisManifest.from_json((undisturbed / "manifest.json").read_bytes()).parts:
         rows = pq.read_table(undisturbed / part.rows_path).to_pylist()
-        told = json.loads((undisturbed / part.sums_path).read_bytes())
+        sums = json.loads((undisturbed / part.sums_path).read_bytes())
         for split in ("train", "validation"):
             residuals = [row["residual"] for row in rows if row["split"] == split]
-            assert told["sums"][split]["rows"] == len(residuals)
-            assert told["sums"][split]["squared_error"] == pytest.approx(sum(value**2 for value in residuals))
+            assert sums["sums"][split]["rows"] == len(residuals)
+            assert sums["sums"][split]["squared_error"] == pytest.approx(sum(value**2 for value in residuals))
         worst = sorted((row for row in rows if row["residual"] is not None), key=lambda row: -abs(row["residual"]))
-        assert [where(row) for row in told["surprising"]] == [where(row) for row in worst[:20]]
-        assert [where(row) for row in rows if row["reasons"]] == sorted(where(row) for row in told["surprising"])
-        assert set(told["surprising"][0]["reasons"][0]) == {"feature", "value", "contribution"}
+        assert [where(row) for row in sums["surprising"]] == [where(row) for row in worst[:20]]
+        assert [where(row) for row in rows if row["reasons"]] == sorted(where(row) for row in sums["surprising"])
+        assert set(sums["surprising"][0]["reasons"][0]) == {"feature", "value", "contribution"}
 
 
 def test_a_second_run_gives_the_same_bytes(source: Path, undisturbed: Path, tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def test_a_lost_member_ends_the_gang_and_the_next_one_resumes_bit_for_bit(
     source: Path, undisturbed: Path, tmp_path: Path, kind: str, victim: int
 ) -> None:
     # Given a gang that is in its second segment
-    told = slowly(sabotage=f"{victim}:15:stick") if kind == "worker stuck" else slowly()
-    with gang(source, tmp_path, **told) as doomed:
+    variables = slowly(sabotage=f"{victim}:15:stick") if kind == "worker stuck" else slowly()
+    with gang(source, tmp_path, **variables) as doomed:
         doomed.wait_for("checkpoint", round=SEGMENT)
 
         # When a member is lost
@@ -115,7 +115,7 @@ def test_a_lost_member_ends_the_gang_and_the_next_one_resumes_bit_for_bit(
 
     # Then everybody who can leaves with 75, having lost at most one segment, and the next gang makes up for it
     assert codes == [-9 if kind == "member killed" and index == victim else TRY_AGAIN for index in range(2)], (
-        doomed.told
+        doomed.lines
     )
     for line in doomed.of("leaving"):
         assert line["round"] - SEGMENT <= SEGMENT, line
@@ -138,9 +138,9 @@ def test_a_frozen_member_is_missed_by_the_others(source: Path, tmp_path: Path) -
 @pytest.mark.parametrize("moment", ["15", "loading"])
 def test_a_slow_but_healthy_member_is_waited_for(source: Path, undisturbed: Path, tmp_path: Path, moment: str) -> None:
     """Slow for twice the patience of these faster beats, as a minute is at the defaults."""
-    told = slowly(sabotage=f"1:{moment}:slow", sabotage_seconds="12", gang_loading_seconds="6")
-    with gang(source, tmp_path, **told) as slow:
-        assert slow.codes() == [0, 0], slow.told
+    variables = slowly(sabotage=f"1:{moment}:slow", sabotage_seconds="12", gang_loading_seconds="6")
+    with gang(source, tmp_path, **variables) as slow:
+        assert slow.codes() == [0, 0], slow.lines
     assert digests(tmp_path) == digests(undisturbed)
 
 
@@ -176,13 +176,13 @@ def test_a_damaged_checkpoint_costs_its_segment_and_nothing_else(
 
 
 @pytest.mark.parametrize("victim", [1])
-def test_a_member_told_to_stop_saves_the_segment_and_writes_it_down(
+def test_a_member_that_gets_sigterm_saves_the_segment_and_writes_it_down(
     source: Path, undisturbed: Path, tmp_path: Path, victim: int
 ) -> None:
     with gang(source, tmp_path, **slowly(sabotage_seconds="5"), sigterm_leave_seconds="80") as stopped:
         stopped.wait_for("checkpoint", round=SEGMENT)
         stopped.members[victim].terminate()
-        assert stopped.codes() == [TRY_AGAIN, TRY_AGAIN], stopped.told
+        assert stopped.codes() == [TRY_AGAIN, TRY_AGAIN], stopped.lines
 
     assert stopped.of("checkpoint")[-1]["round"] == 2 * SEGMENT
     notice = json.loads(LocalObjects(tmp_path).read(notice_key("job-1", victim)).body)
@@ -208,7 +208,7 @@ def test_a_gang_that_is_awake_again_after_a_newer_one_writes_nothing(source: Pat
             process.resume()
 
         # Then it leaves, and nothing is changed
-        assert frozen.codes() == [TRY_AGAIN, TRY_AGAIN], frozen.told
+        assert frozen.codes() == [TRY_AGAIN, TRY_AGAIN], frozen.lines
     assert "fenced off" in frozen.of("leaving")[0]["reason"]
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
@@ -217,7 +217,7 @@ def test_a_gang_that_does_not_form_gives_up(source: Path, tmp_path: Path) -> Non
     """Whether member 1 comes in time on a busy machine is open, so what the leader says of it is, too."""
     with gang(source, tmp_path, 3, gang_forming_seconds="5") as incomplete:
         incomplete.members[2].kill()
-        assert incomplete.codes()[:2] == [ExitCode.GANG_NOT_FORMED] * 2, incomplete.told
+        assert incomplete.codes()[:2] == [ExitCode.GANG_NOT_FORMED] * 2, incomplete.lines
     (reason,) = [line["reason"] for line in incomplete.of("leaving") if line["member"] == 0]
     assert re.match(r"the gang did not form within 5 s: missing members (1, )?2\b", reason)
 
@@ -228,7 +228,7 @@ def test_members_that_come_long_after_the_leader_still_join(source: Path, tmp_pa
         with pytest.raises(AssertionError):
             late.wait_for("formed", seconds=3)
         late.members[1].resume()
-        assert late.codes() == [0, 0], late.told
+        assert late.codes() == [0, 0], late.lines
 
 
 def test_the_record_of_a_leader_before_this_one_is_given_up_for_the_new_one(source: Path, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_the_record_of_a_leader_before_this_one_is_given_up_for_the_new_one(sour
         taken.bind(("127.0.0.1", 0))
         announce(LocalObjects(tmp_path), Rendezvous("job-1", 1, "127.0.0.1", taken.getsockname()[1]))
         with gang(source, tmp_path) as late:
-            assert late.codes() == [0, 0], late.told
+            assert late.codes() == [0, 0], late.lines
 
 
 def test_nothing_is_left_running_when_a_supervisor_dies(source: Path, tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def instances() -> Iterator[list[Service]]:
         yield services
 
 
-def told(instance: Service, generation: int) -> dict[str, str]:
-    """What every member is told, on either market."""
+def common_variables(instance: Service, generation: int) -> dict[str, str]:
+    """The variables of every member, on either market."""
     return {
         **FASTER,
         "RUN_ID": RUN,
@@ -92,7 +92,7 @@ def told(instance: Service, generation: int) -> dict[str, str]:
 
 def array_child(instance: Service, index: int, generation: int) -> dict[str, str]:
     return {
-        **told(instance, generation),
+        **common_variables(instance, generation),
         "AWS_BATCH_JOB_ID": f"array-{generation}:{index}",
         "AWS_BATCH_JOB_ARRAY_INDEX": str(index),
         "AWS_BATCH_JOB_ARRAY_SIZE": str(MEMBERS),
@@ -102,7 +102,7 @@ def array_child(instance: Service, index: int, generation: int) -> dict[str, str
 def node(instance: Service, index: int, generation: int) -> dict[str, str]:
     main = {} if index == 0 else {"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS": "127.0.0.1"}
     return {
-        **told(instance, generation),
+        **common_variables(instance, generation),
         **main,
         "AWS_BATCH_JOB_ID": f"nodes-{generation}#{index}",
         "AWS_BATCH_JOB_NODE_INDEX": str(index),
@@ -129,13 +129,13 @@ def test_on_demand_ends_what_spot_began(
     with started([array_child(instance, index, 1) | slow for index, instance in enumerate(instances)]) as spot:
         spot.wait_for("checkpoint", round=SEGMENT)
         instances[1].items["spot/instance-action"] = '{"action": "terminate", "time": "2026-11-20T12:00:00Z"}'
-        assert spot.codes() == [ExitCode.TRY_AGAIN] * MEMBERS, spot.told
+        assert spot.codes() == [ExitCode.TRY_AGAIN] * MEMBERS, spot.lines
     assert spot.of("checkpoint")[-1]["round"] == 2 * SEGMENT, "the segment that was under way is saved"
 
     # When a multi-node job goes on with it
     del instances[1].items["spot/instance-action"]
     with started([node(instance, index, 2) for index, instance in enumerate(instances)]) as on_demand:
-        assert on_demand.codes() == [0] * MEMBERS, on_demand.told
+        assert on_demand.codes() == [0] * MEMBERS, on_demand.lines
 
     # Then the notice is written down, the work goes on at the checkpoint, and the result is that of a quiet run
     body = buckets.get_object(Bucket=RESULTS, Key=PREFIX + layout.notice_key("array-1", 1))["Body"].read()
@@ -158,7 +158,7 @@ def published(s3: S3Client, manifest: AnalysisManifest) -> dict[str, str]:
 def test_a_missing_shard_in_a_bucket_is_named(buckets: S3Client, instances: list[Service]) -> None:
     buckets.delete_object(Bucket=MIDDLE, Key=f"{layout.preprocess_prefix(RUN)}clean/shard-0001.parquet")
     with started([array_child(instance, index, 1) for index, instance in enumerate(instances)]) as failing:
-        assert failing.codes() == [1] * MEMBERS, failing.told
+        assert failing.codes() == [1] * MEMBERS, failing.lines
     assert "shard-0001.parquet is missing" in failing.of("leaving")[0]["reason"]
 
 
@@ -168,4 +168,4 @@ def test_without_the_runs_variables_every_missing_one_is_named(instances: list[S
         del environ[name]
     with started([environ]) as failing:
         assert failing.codes() == [ExitCode.BAD_CONFIGURATION]
-    assert "RUN_ID is not set; GENERATION is not set; RESULTS_BUCKET is not set" in failing.told
+    assert "RUN_ID is not set; GENERATION is not set; RESULTS_BUCKET is not set" in failing.lines

@@ -23,7 +23,7 @@ def test_a_child_node_knows_the_leaders_address() -> None:
     assert Member.discover(NODE) == Member(1, 3, "job-1", Formation.MULTI_NODE, "10.0.0.7")
 
 
-def test_the_main_node_leads_and_is_told_no_address() -> None:
+def test_the_main_node_leads_and_gets_no_address() -> None:
     main = {**NODE, "AWS_BATCH_JOB_ID": "job-1", "AWS_BATCH_JOB_NODE_INDEX": "0"}
     del main["AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS"]
     member = Member.discover(main)
@@ -42,7 +42,7 @@ def test_a_job_that_is_neither_is_a_gang_of_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "message"),
     [
         ({}, "AWS_BATCH_JOB_ID is not set"),
         ({**ARRAY, "AWS_BATCH_JOB_ARRAY_SIZE": "2"}, "index 2 is outside a gang of 2"),
@@ -50,6 +50,6 @@ def test_a_job_that_is_neither_is_a_gang_of_one() -> None:
         ({name: NODE[name] for name in list(NODE)[:4]}, "PRIVATE_IPV4_ADDRESS is not set"),
     ],
 )
-def test_a_contradictory_environment_is_named(environ: dict[str, str], told: str) -> None:
-    with pytest.raises(SettingsError, match=told):
+def test_a_contradictory_environment_is_named(environ: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         Member.discover(environ)

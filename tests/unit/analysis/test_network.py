@@ -170,7 +170,7 @@ def test_gpus_are_the_device_files_that_ecs_passes_in(tmp_path: Path) -> None:
 def test_each_member_says_once_what_it_computes_on_and_talks_over(tmp_path: Path) -> None:
     data.write(tmp_path / "in", data.table(300), data.contract(rounds=2, segment=2))
     with gang(tmp_path / "in", tmp_path / "out", workers_per_member="2") as members:
-        assert members.codes() == [0, 0], members.told
+        assert members.codes() == [0, 0], members.lines
     lines = members.of("engine")
     assert sorted(line["member"] for line in lines) == [0, 1]
     if hosts.gpus():

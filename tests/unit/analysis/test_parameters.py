@@ -23,7 +23,7 @@ def test_the_contract_may_choose_another_objective_of_its_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "own", "told"),
+    ("task", "own", "message"),
     [
         ("binary", {"objective": "reg:squarederror"}, "does not fit a binary target"),
         ("regression", {"objective": "rank:ndcg"}, "does not fit a regression target"),
@@ -32,13 +32,13 @@ def test_the_contract_may_choose_another_objective_of_its_kind() -> None:
         ("regression", {"eval_metric": ["rmse", "mae"]}, "must be one metric"),
     ],
 )
-def test_what_cannot_work_in_a_gang_is_refused(task: str, own: dict[str, Any], told: str) -> None:
-    with pytest.raises(AnalysisError, match=told):
+def test_what_cannot_work_in_a_gang_is_refused(task: str, own: dict[str, Any], message: str) -> None:
+    with pytest.raises(AnalysisError, match=message):
         whole(task, **own)
 
 
 @pytest.mark.parametrize(
-    ("own", "told"),
+    ("own", "message"),
     [
         ({"max_depth": "deep"}, "max_depth"),
         ({"subsample": 2}, "subsample"),
@@ -47,8 +47,8 @@ def test_what_cannot_work_in_a_gang_is_refused(task: str, own: dict[str, Any], t
         ({"tree_method": "exact"}, "hist"),
     ],
 )
-def test_the_engines_objection_is_the_contracts_fault(own: dict[str, Any], told: str) -> None:
-    with pytest.raises(AnalysisError, match=f"contract's parameters.*{told}"):
+def test_the_engines_objection_is_the_contracts_fault(own: dict[str, Any], message: str) -> None:
+    with pytest.raises(AnalysisError, match=f"contract's parameters.*{message}"):
         try_out(whole(**own))
 
 
@@ -57,14 +57,14 @@ FEATURES = [Feature("price [EUR]", Kind.NUMBER), Feature("age", Kind.NUMBER), Fe
 
 def test_constraints_name_features_as_the_contract_does() -> None:
     own = {"monotone_constraints": {"size": -1, "price [EUR]": 1}, "interaction_constraints": [["age", "size"]]}
-    told = parameters("regression", own, device="cpu", threads=1, features=FEATURES)
-    assert told["monotone_constraints"] == "(1,0,-1)"
-    assert told["interaction_constraints"] == "[[1, 2]]"
-    try_out(told, len(FEATURES))
+    whole_parameters = parameters("regression", own, device="cpu", threads=1, features=FEATURES)
+    assert whole_parameters["monotone_constraints"] == "(1,0,-1)"
+    assert whole_parameters["interaction_constraints"] == "[[1, 2]]"
+    try_out(whole_parameters, len(FEATURES))
 
 
 @pytest.mark.parametrize(
-    ("own", "told"),
+    ("own", "message"),
     [
         ({"monotone_constraints": {"weight": 1}}, "constrain 'weight', which is no feature"),
         ({"interaction_constraints": [["age", "weight"]]}, "constrain 'weight', which is no feature"),
@@ -72,8 +72,8 @@ def test_constraints_name_features_as_the_contract_does() -> None:
         ({"interaction_constraints": [1]}, "interaction_constraints a list of lists"),
     ],
 )
-def test_constraints_on_what_is_no_feature_are_refused(own: dict[str, Any], told: str) -> None:
-    with pytest.raises(AnalysisError, match=told):
+def test_constraints_on_what_is_no_feature_are_refused(own: dict[str, Any], message: str) -> None:
+    with pytest.raises(AnalysisError, match=message):
         parameters("regression", own, device="cpu", threads=1, features=FEATURES)
 
 

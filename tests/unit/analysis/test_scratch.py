@@ -32,15 +32,15 @@ def test_a_gang_that_is_done_leaves_no_scratch_files(source: Path, tmp_path: Pat
     with gang(source, tmp_path / "out", tmpdir=str(tmp_path / "scratch")) as members:
         members.wait_for("formed")
         assert len(left(tmp_path)) == 2, "each member has a folder while it works"
-        assert members.codes() == [0, 0], members.told
+        assert members.codes() == [0, 0], members.lines
     assert left(tmp_path) == []
 
 
-def test_a_gang_that_is_told_to_stop_leaves_none(source: Path, tmp_path: Path) -> None:
+def test_a_gang_that_gets_sigterm_leaves_none(source: Path, tmp_path: Path) -> None:
     with gang(source, tmp_path / "out", tmpdir=str(tmp_path / "scratch"), **SLOW) as members:
         members.wait_for("checkpoint", round=10)
         members.members[1].send_signal(signal.SIGTERM)
-        assert members.codes() == [ExitCode.TRY_AGAIN] * 2, members.told
+        assert members.codes() == [ExitCode.TRY_AGAIN] * 2, members.lines
     assert left(tmp_path) == []
 
 
@@ -48,7 +48,7 @@ def test_a_gang_that_loses_a_worker_leaves_none(source: Path, tmp_path: Path) ->
     with gang(source, tmp_path / "out", tmpdir=str(tmp_path / "scratch"), **SLOW) as members:
         members.wait_for("checkpoint", round=10)
         members.worker(1).kill()
-        assert members.codes() == [ExitCode.TRY_AGAIN] * 2, members.told
+        assert members.codes() == [ExitCode.TRY_AGAIN] * 2, members.lines
     assert left(tmp_path) == []
 
 
@@ -61,7 +61,7 @@ def test_a_member_that_waits_in_vain_or_is_misconfigured_leaves_none(
     alone = environment(source, tmp_path / "out", 0, 2, 1, None)
     members = Gang([alone | {"TMPDIR": str(tmp_path / "scratch"), "GANG_FORMING_SECONDS": "3"}])
     try:
-        assert members.codes() == [code], members.told
+        assert members.codes() == [code], members.lines
     finally:
         members.end()
     assert left(tmp_path) == []

@@ -21,9 +21,9 @@ def matrices() -> tuple[xgb.QuantileDMatrix, xgb.QuantileDMatrix]:
     rows[random.random(rows.shape) < 0.05] = np.nan
     rows[:, 5] = random.integers(0, 8, 3000)
     target = np.abs(np.nan_to_num(rows) @ random.normal(size=6) + random.normal(size=3000))
-    told: dict[str, Any] = {"feature_types": ["q"] * 5 + ["c"], "enable_categorical": True, "nthread": 1}
-    train = xgb.QuantileDMatrix(rows[:2400], label=target[:2400], **told)
-    return train, xgb.QuantileDMatrix(rows[2400:], label=target[2400:], ref=train, **told)
+    options: dict[str, Any] = {"feature_types": ["q"] * 5 + ["c"], "enable_categorical": True, "nthread": 1}
+    train = xgb.QuantileDMatrix(rows[:2400], label=target[:2400], **options)
+    return train, xgb.QuantileDMatrix(rows[2400:], label=target[2400:], ref=train, **options)
 
 
 def trained(matrices: Any, own: dict[str, Any], interrupted: frozenset[int]) -> Trained:
@@ -67,9 +67,9 @@ def test_another_seed_grows_other_trees(matrices: Any) -> None:
 
 
 def test_every_round_has_its_metrics(matrices: Any) -> None:
-    told: list[int] = []
+    rounds: list[int] = []
     whole = parameters("regression", {}, device="cpu", threads=1)
-    state = Boosting(Trained(), COURSE, whole, *matrices).train_segment(told.append)
-    assert told == [1, 2, 3, 4, 5]
+    state = Boosting(Trained(), COURSE, whole, *matrices).train_segment(rounds.append)
+    assert rounds == [1, 2, 3, 4, 5]
     assert len(state.history) == 5
     assert state.history[-1][0] < state.history[0][0]

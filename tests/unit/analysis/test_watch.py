@@ -5,11 +5,11 @@ import pytest
 from analysis.config import Settings
 from analysis.watch import Phase, Watch, patience
 
-TOLD = Settings(gang_silence_seconds=15, gang_stuck_seconds=20, gang_stuck_factor=5, gang_loading_seconds=120)
+SETTINGS = Settings(gang_silence_seconds=15, gang_stuck_seconds=20, gang_stuck_factor=5, gang_loading_seconds=120)
 
 
 def training(now: float = 0) -> Watch:
-    watch = Watch(TOLD, now)
+    watch = Watch(SETTINGS, now)
     watch.entered(Phase.TRAINING, now)
     return watch
 
@@ -70,13 +70,13 @@ def test_a_new_phase_forgets_the_beats_of_the_one_before() -> None:
     [(Phase.LOADING, True), (Phase.SCORING, True), (Phase.SKETCHING, False), (Phase.TRAINING, False)],
 )
 def test_a_stalled_worker_is_stuck_only_where_it_waits_for_nobody(phase: Phase, stuck: bool) -> None:
-    watch = Watch(TOLD, 0)
+    watch = Watch(SETTINGS, 0)
     watch.entered(phase, 0)
     assert watch.stalled(121)
     assert watch.stuck(121) is stuck
 
 
 def test_each_phase_has_its_own_floor() -> None:
-    assert patience(Phase.LOADING, 0, TOLD) == 120
-    assert patience(Phase.TRAINING, 0, TOLD) == 20
-    assert patience(Phase.TRAINING, 6, TOLD) == 30
+    assert patience(Phase.LOADING, 0, SETTINGS) == 120
+    assert patience(Phase.TRAINING, 0, SETTINGS) == 20
+    assert patience(Phase.TRAINING, 6, SETTINGS) == 30

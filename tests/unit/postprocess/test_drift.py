@@ -22,7 +22,7 @@ def column(values: list[Any], kind: str = "string", missing: int = 0, top: int =
     """A column of the quality report, as cleaning counts it."""
     counts = {value: values.count(value) for value in dict.fromkeys(values)}
     ordered = sorted(counts.items(), key=lambda item: -item[1])[:top]
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "type": kind,
         "missing": missing,
         "distinct": len(counts),
@@ -30,8 +30,8 @@ def column(values: list[Any], kind: str = "string", missing: int = 0, top: int =
         "top": [{"value": value, "count": count} for value, count in ordered],
     }
     if kind in ("integer", "number") and values:
-        told["quantiles"] = dict(zip(map(str, SHARES), np.quantile(values, SHARES).tolist(), strict=True))
-    return told
+        report["quantiles"] = dict(zip(map(str, SHARES), np.quantile(values, SHARES).tolist(), strict=True))
+    return report
 
 
 def test_the_index_is_the_one_of_the_textbook() -> None:

@@ -132,7 +132,7 @@ def test_a_second_run_of_the_job_replaces_the_first_one_s_results(tmp_path: Path
 
 
 def test_inputs_that_disagree_are_bad_configuration_and_one_line(tmp_path: Path, clean: Path) -> None:
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "postprocess", "--input", str(clean), "--output", str(tmp_path / "out")],
         capture_output=True,
         text=True,
@@ -140,8 +140,8 @@ def test_inputs_that_disagree_are_bad_configuration_and_one_line(tmp_path: Path,
         check=False,
     )
 
-    assert told.returncode == ExitCode.BAD_CONFIGURATION
-    assert re.fullmatch(r"ERROR .*python -m analysis.*\n", told.stderr)
+    assert done.returncode == ExitCode.BAD_CONFIGURATION
+    assert re.fullmatch(r"ERROR .*python -m analysis.*\n", done.stderr)
 
 
 def test_without_arguments_and_environment_it_says_what_is_not_set(

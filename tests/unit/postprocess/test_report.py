@@ -118,16 +118,16 @@ def test_it_says_what_a_person_asks(whole: str) -> None:
     assert "resumed from the checkpoint of round 40" in whole
 
 
-def test_it_tells_how_the_run_went(whole: str) -> None:
+def test_it_shows_how_the_run_went(whole: str) -> None:
     assert "Spot took instances back twice; the training went on from the checkpoint of round 40" in whole
     assert "the analysis fell back to On-Demand. Jobs waited 7 min in all for room to run." in whole
     for part in ("preprocess, attempt 2", "gang 1", "gang 2", "reclaimed", "done, from round 40 on", "running"):
         assert part in whole
 
 
-def test_it_tells_what_the_run_cost(whole: str) -> None:
-    for told in ("$1.23", "Spot saved $0.35", "wasted by reclaims", "$0.0042", "prices of 2013-02", "0.444"):
-        assert told in whole
+def test_it_shows_what_the_run_cost(whole: str) -> None:
+    for text in ("$1.23", "Spot saved $0.35", "wasted by reclaims", "$0.0042", "prices of 2013-02", "0.444"):
+        assert text in whole
 
 
 def test_an_uneventful_run_of_unknown_cost_has_a_report_too(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from spotline.cost_settings import CostSettings
 from spotline.prices import SHIPPED
 
 RUN = "flights-20130209-0123456789abcdef"
-TOLD = CostSettings(
+SETTINGS = CostSettings(
     job_queues="main,spot,main",
     spot_queues="spot",
     gang_instance_type="g6.2xlarge",
@@ -103,7 +103,7 @@ def reclaimed_gang() -> Batch:
 
 
 def way(batch: Batch, s3: S3) -> tuple[Any, Any]:
-    return way_of_run(batch, s3, TOLD, RUN, [GANG])  # type: ignore[arg-type]
+    return way_of_run(batch, s3, SETTINGS, RUN, [GANG])  # type: ignore[arg-type]
 
 
 def test_jobs_checkpoints_and_prices_make_timeline_and_cost() -> None:
@@ -137,7 +137,7 @@ def test_without_a_usable_price_there_is_a_timeline_and_a_warning(caplog: pytest
     )
 
 
-def test_when_batch_does_not_answer_the_records_tell_of_the_gangs(caplog: pytest.LogCaptureFixture) -> None:
+def test_when_batch_does_not_answer_the_records_describe_the_gangs(caplog: pytest.LogCaptureFixture) -> None:
     legs, cost = way(Batch(down=True), S3())
 
     assert [(leg.stage, leg.generation) for leg in legs] == [("analysis", 1)]

@@ -1,4 +1,4 @@
-"""What the table is told: a run's result always, a day's metrics never of an older version than it had."""
+"""What the job writes into the table: a run's result always, a day's metrics never of an older version than it had."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_in_either_order_the_newer_version_s_metrics_stand(
     assert item(client, "RUN#new", "RUN")["result"] == {"rows": 20}
 
 
-def test_what_was_written_is_told(client: DynamoDBClient) -> None:
+def test_what_was_written_is_reported(client: DynamoDBClient) -> None:
     assert record(client, "new", "2", 20) is Written.RUN_AND_DAY
     assert record(client, "old", "1", 10) is Written.RUN_ONLY
 
@@ -75,8 +75,8 @@ def test_a_rerun_of_the_same_version_replaces_its_own_metrics(client: DynamoDBCl
 def test_the_run_s_record_is_found_by_its_day(client: DynamoDBClient) -> None:
     record(client, "run", "1", 10)
 
-    told = item(client, "RUN#run", "RUN")
-    assert (told["run_id"], told["run_day"], told["dataset"]) == ("run", "20130209", "flights")
+    stored = item(client, "RUN#run", "RUN")
+    assert (stored["run_id"], stored["run_day"], stored["dataset"]) == ("run", "20130209", "flights")
 
 
 def test_a_version_that_is_gone_leaves_the_day_as_it_is(client: DynamoDBClient) -> None:

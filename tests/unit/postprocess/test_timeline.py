@@ -62,7 +62,7 @@ def test_a_gang_that_never_was_complete_did_not_start() -> None:
     assert (leg.started, leg.ended, leg.outcome) == (None, 375.0, "Spot.NoCapacity")
 
 
-def test_a_gang_without_a_job_is_told_from_its_record() -> None:
+def test_a_gang_without_a_job_is_read_from_its_record() -> None:
     refused = {**LAUNCHED, "generation": 2, "market": "ON_DEMAND", "job_id": None, "outcome": "Budget.Exhausted"}
 
     legs = timeline([PREPROCESS, GANG], [LAUNCHED, refused])

@@ -68,8 +68,8 @@ def write_file(folder: Path) -> None:
 
 
 def work(*arguments: str) -> None:
-    told = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stderr[-2000:]
+    done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.timeout(600)

@@ -18,7 +18,7 @@ from spotline.layout import MANIFEST, POINTER, notice_key
 from spotline.manifests import AnalysisManifest, ManifestError, digest
 
 LOST_SECONDS = 30.0
-"""How soon a gang must end after a member was lost, or told to stop (docs/extend.md, "Surviving")."""
+"""How soon a gang must end after a member was lost, or was asked to stop (docs/extend.md, "Surviving")."""
 NOTICE_SECONDS = 120.0
 """How long a Spot notice comes ahead."""
 DONE_SECONDS = 120.0
@@ -76,7 +76,7 @@ def a_notice_is_written_down(command: Sequence[str], folder: Path) -> str | None
         members.send(1, signal.SIGTERM, group=False)
         codes = members.codes(LOST_SECONDS)
     if set(codes.values()) == {ExitCode.DONE}:
-        raise NotChecked("the gang was done before it could be told to stop")
+        raise NotChecked("the gang was done before it could be stopped")
     if set(codes.values()) != {ExitCode.TRY_AGAIN}:
         return f"exit codes by member are {codes}, not 75"
     path = gang.output / notice_key(gang.job_id, 1)
@@ -204,7 +204,7 @@ def _wrong_parts(gang: Gang, rows: int) -> str | None:
     try:
         manifest = _manifest(gang.output)
         scored = [pq.read_table(gang.output / part.rows_path) for part in manifest.parts]
-        told = [json.loads((gang.output / part.sums_path).read_bytes()) for part in manifest.parts]
+        sums = [json.loads((gang.output / part.sums_path).read_bytes()) for part in manifest.parts]
     except (ManifestError, OSError, pa.ArrowInvalid, ValueError) as error:
         return f"{type(error).__name__}: {error}"
     if manifest.clean_digest != digest((gang.source / MANIFEST).read_bytes()):
@@ -213,7 +213,7 @@ def _wrong_parts(gang: Gang, rows: int) -> str | None:
         return "members, generation or job_id in the manifest are not this gang's"
     if not (gang.output / manifest.model).is_file():
         return f"the model {manifest.model} is missing"
-    for part, table, document in zip(manifest.parts, scored, told, strict=True):
+    for part, table, document in zip(manifest.parts, scored, sums, strict=True):
         if wrong := _wrong_part(table, document, part.rows):
             return f"{part.rows_path}: {wrong}"
     found = [(row["shard"], row["row"]) for table in scored for row in table.select(["shard", "row"]).to_pylist()]

@@ -52,11 +52,11 @@ def contract(**analysis: Any) -> dict[str, Any]:
         "price": "number",
         "dear": "boolean",
     }
-    told = {"target": "price", "features": list(FEATURES), "rounds": 20, "segment": 5}
+    defaults = {"target": "price", "features": list(FEATURES), "rounds": 20, "segment": 5}
     return {
         "fields": [{"name": name, "type": type_} for name, type_ in types.items()],
         "primaryKey": ["id"],
-        "spotline": {"analysis": {**told, **analysis}},
+        "spotline": {"analysis": {**defaults, **analysis}},
     }
 
 

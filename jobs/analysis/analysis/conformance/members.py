@@ -37,7 +37,7 @@ class Gang:
 
     def environment(self, index: int, instance: Service) -> dict[str, str]:
         """What one member is given."""
-        told = {
+        shared = {
             **os.environ,
             "GENERATION": str(self.generation),
             "GANG_FORMING_SECONDS": str(self.forming_seconds),
@@ -48,14 +48,14 @@ class Gang:
         }
         if not self.multi_node:
             return {
-                **told,
+                **shared,
                 "AWS_BATCH_JOB_ID": f"{self.job_id}:{index}",
                 "AWS_BATCH_JOB_ARRAY_INDEX": str(index),
                 "AWS_BATCH_JOB_ARRAY_SIZE": str(self.members),
             }
         main = {"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS": "127.0.0.1"} if index else {}
         return {
-            **told,
+            **shared,
             **main,
             "AWS_BATCH_JOB_ID": f"{self.job_id}#{index}",
             "AWS_BATCH_JOB_NODE_INDEX": str(index),

@@ -135,7 +135,7 @@ def over_days(points: Sequence[Mapping[str, Any]], number: str) -> Markup:
 def spans(rows: Sequence[Mapping[str, Any]], unit: str) -> Markup:
     """Stretches of time (`label`, `start`, `end`, `kind`) on one line for each label, in the order given.
 
-    `kind` is `waited`, `done` or `interrupted`, and tells the colour.
+    `kind` is `waited`, `done` or `interrupted`, and sets the colour.
     """
     return _draw(
         {

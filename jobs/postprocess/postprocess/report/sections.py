@@ -73,7 +73,7 @@ def days(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     drift, run, metrics = document["drift"], document["run"], document["metrics"]
     if not drift:
         return []
-    told = [*((entry["day"], entry["metrics"]) for entry in drift["days"]), (run["day"], metrics)]
+    measured = [*((entry["day"], entry["metrics"]) for entry in drift["days"]), (run["day"], metrics)]
     measures: list[tuple[str, Any, str]] = [
         ("Rows read", lambda one: one["rows"]["read"], "~s"),
         ("Rejected", lambda one: one["rows"]["rejected_share"], ".2~%"),
@@ -85,7 +85,7 @@ def days(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         )
     drawn = []
     for title, measure, form in measures:
-        points = [{"day": day(when)[5:], "value": measure(one)} for when, one in told]
+        points = [{"day": day(when)[5:], "value": measure(one)} for when, one in measured]
         points = [point for point in points if point["value"] is not None]
         if len(points) > 1:
             drawn.append({"title": title, "drawing": charts.over_days(points, form)})

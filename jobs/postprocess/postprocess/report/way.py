@@ -44,29 +44,29 @@ def legs(document: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def in_words(document: Mapping[str, Any]) -> str:
     """What was out of the ordinary: reclaims, where the training went on, the way from Spot to On-Demand."""
-    told = document["timeline"]
-    reclaims = sum(_ending(leg) == "reclaimed" for leg in told)
-    gangs = [leg for leg in told if leg["stage"] == Stage.ANALYSIS.value]
+    timeline = document["timeline"]
+    reclaims = sum(_ending(leg) == "reclaimed" for leg in timeline)
+    gangs = [leg for leg in timeline if leg["stage"] == Stage.ANALYSIS.value]
     resumed = (document["gang"] or {}).get("resumed_from")
     said = [
         f"Spot took instances back {_times(reclaims)}" if reclaims else "Nothing was reclaimed",
         f"the training went on from the checkpoint of round {resumed}" if resumed is not None else "",
         "the analysis fell back to On-Demand" if _fell_back(gangs) else "",
     ]
-    waited = sum(_waited(leg) or 0.0 for leg in told)
+    waited = sum(_waited(leg) or 0.0 for leg in timeline)
     return "; ".join(filter(None, said)) + f". Jobs waited {duration(waited)} in all for room to run."
 
 
 def chart(document: Mapping[str, Any]) -> Markup | None:
     """The run on one line of time; nothing when no part of it ran."""
-    told = document["timeline"]
-    ends = [moment for leg in told for moment in (leg["started"], leg["ended"]) if moment is not None]
+    timeline = document["timeline"]
+    ends = [moment for leg in timeline for moment in (leg["started"], leg["ended"]) if moment is not None]
     if not ends:
         return None
     scale, unit = time_unit(max(ends))
     rows = [
         {"label": _name(leg), "start": start / scale, "end": end / scale, "kind": kind}
-        for leg in told
+        for leg in timeline
         for start, end, kind in _stretches(leg, max(ends))
     ]
     return charts.spans(rows, f"{unit} since the first job was submitted")
@@ -74,24 +74,24 @@ def chart(document: Mapping[str, Any]) -> Markup | None:
 
 def cost(document: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the run cost, for a table; nothing when it is not known."""
-    told = document["cost"]
-    if not told:
+    estimate = document["cost"]
+    if not estimate:
         return None
-    currency = told["currency"]
+    currency = estimate["currency"]
     return {
         "markets": [
             {
                 "name": _MARKETS[market],
-                "hours": f"{told['hours'][market]:.3g}",
-                "cost": money(told["costs"][market], currency),
+                "hours": f"{estimate['hours'][market]:.3g}",
+                "cost": money(estimate["costs"][market], currency),
             }
-            for market in told["hours"]
-            if told["hours"][market]
+            for market in estimate["hours"]
+            if estimate["hours"][market]
         ],
-        "total": money(told["total"], currency),
-        "saved": money(told["saved"], currency),
-        "wasted": money(told["wasted"], currency),
-        "prices_as_of": told["prices_as_of"],
+        "total": money(estimate["total"], currency),
+        "saved": money(estimate["saved"], currency),
+        "wasted": money(estimate["wasted"], currency),
+        "prices_as_of": estimate["prices_as_of"],
     }
 
 

@@ -60,7 +60,7 @@ def day(text: str) -> str:
 
 
 def time_unit(seconds: float) -> tuple[float, str]:
-    """The unit that a stretch of time is best told in: its length in seconds, and its name.
+    """The unit that suits a stretch of time: its length in seconds, and its name.
 
     >>> time_unit(90), time_unit(9000)
     ((1.0, 'seconds'), (60.0, 'minutes'))
