@@ -13,7 +13,7 @@ import ingest
 from analysis import rendezvous
 from analysis.checkpoints import SCHEMA as POINTER_SCHEMA
 from analysis.checkpoints import Checkpoint, Pointer
-from analysis.errors import AnalysisError
+from analysis.outcomes import AnalysisError
 from announce.diagnosis import Ending, diagnose
 from announce.executions import _is_superseded
 from announce.loglines import last_word, readable

@@ -15,7 +15,7 @@ from spotline.exits import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analysis.endings import Ending
+    from analysis.outcomes import ExitReason
     from analysis.watch import Phase
 
 
@@ -56,9 +56,9 @@ class Beats:
         """A batch is done."""
         self.say(beat=1)
 
-    def end(self, ending: Ending, *, engine: bool = False) -> None:
+    def end(self, exit_reason: ExitReason, *, engine: bool = False) -> None:
         """The last word. `engine` marks an error of the collective, whose cause is probably the loss of a peer."""
-        self.say(end=ending.to_message(), engine=engine)
+        self.say(end=exit_reason.to_message(), engine=engine)
 
     def _show_life(self) -> None:
         while True:

@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from analysis.errors import AnalysisError, FencedOff
+from analysis.outcomes import AnalysisError, FencedOff
 from spotline.documents import MIB, DocumentError, build, parse_object
 from spotline.layout import CHECKPOINTS, MANIFEST, POINTER
 from spotline.manifests import AnalysisManifest, ManifestError, digest

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.errors import AnalysisError
+from analysis.outcomes import AnalysisError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

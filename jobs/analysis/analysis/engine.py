@@ -16,7 +16,7 @@ import xgboost as xgb
 from xgboost import collective
 
 from analysis.encoding import engine_names
-from analysis.errors import AnalysisError
+from analysis.outcomes import AnalysisError
 from analysis.spool import ACTUAL, Spool, labelled
 
 if TYPE_CHECKING:

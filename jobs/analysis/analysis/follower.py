@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from analysis.endings import Ending
 from analysis.lines import Message, messages, say
+from analysis.outcomes import ExitReason
 from spotline.exits import ExitCode
 
 if TYPE_CHECKING:
@@ -65,20 +65,22 @@ class Follower:
             self._say({"overdue": reason})
             return
         silent = "the leader was not found" if self._writer is None else "the leader did not answer"
-        self._supervisor.conclude(Ending(ExitCode.GANG_NOT_FORMED, f"{reason}: {silent}"))
+        self._supervisor.conclude(ExitReason(ExitCode.GANG_NOT_FORMED, f"{reason}: {silent}"))
 
     def tick(self, now: float) -> None:
         """Beat, and look whether the leader still does."""
         self._say({"beat": {"stalled": self._supervisor.stalled}})
         if self._accepted and now - self._heard > self._settings.gang_silence_seconds:
-            self._supervisor.conclude(Ending.lost(f"the leader was lost: nothing heard for {now - self._heard:.0f} s"))
+            self._supervisor.conclude(
+                ExitReason.lost(f"the leader was lost: nothing heard for {now - self._heard:.0f} s")
+            )
 
-    async def close(self, ending: Ending) -> None:
+    async def close(self, exit_reason: ExitReason) -> None:
         """Tell the leader, unless it was the leader who said so."""
         if self._writer is None:
             return
         if not self._told_the_end:
-            self._say({"leaving": ending.to_message()})
+            self._say({"leaving": exit_reason.to_message()})
         self._writer.close()
 
     def _say(self, message: Message) -> None:
@@ -104,7 +106,7 @@ class Follower:
                 self._heard = asyncio.get_running_loop().time()
                 self._obey(message)
             if self._accepted:
-                self._supervisor.conclude(Ending.lost("the leader was lost: its connection closed"))
+                self._supervisor.conclude(ExitReason.lost("the leader was lost: its connection closed"))
         finally:
             if not self._accepted:
                 writer.close()
@@ -131,4 +133,4 @@ class Follower:
             self._supervisor.stop(message["stop"])
         elif "end" in message:
             self._told_the_end = True
-            self._supervisor.conclude(Ending(**message["end"]))
+            self._supervisor.conclude(ExitReason(**message["end"]))

@@ -7,8 +7,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.endings import Ending
 from analysis.lines import Message, messages, say
+from analysis.outcomes import ExitReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ class _Peer:
 class Hub:
     """The members that the leader is connected to.
 
-    `on_message` gets what a member says beside its beats; `conclude` gets the ending when a member is lost.
+    `on_message` gets what a member says beside its beats; `conclude` gets the exit reason when a member is lost.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Hub:
         generation: int,
         silence: float,
         on_message: Callable[[int, Message], None],
-        conclude: Callable[[Ending], None],
+        conclude: Callable[[ExitReason], None],
     ) -> None:
         self._member = member
         self._generation = generation
@@ -84,7 +84,7 @@ class Hub:
         self.tell({"beat": {}})
         for index, peer in self._peers.items():
             if not peer.done and now - peer.heard > self._silence:
-                self._conclude(Ending.lost(f"member {index} was lost: nothing heard for {now - peer.heard:.0f} s"))
+                self._conclude(ExitReason.lost(f"member {index} was lost: nothing heard for {now - peer.heard:.0f} s"))
 
     async def close(self, linger: float) -> None:
         """Let the members leave by themselves for a moment, then close every connection."""

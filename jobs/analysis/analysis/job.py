@@ -14,7 +14,7 @@ import xgboost as xgb
 from analysis import engine, hosts, network, shares, spool
 from analysis.checkpoints import Lease, Resumed, fingerprint
 from analysis.encoding import Feature, Kind, engine_names, features_of, kind_of
-from analysis.errors import AnalysisError
+from analysis.outcomes import AnalysisError, Stopped
 from analysis.scoring import score
 from analysis.shards import Shards, deliver
 from analysis.training import Boosting, Course, History, Trained, booster
@@ -37,10 +37,6 @@ FEWEST_ROWS_TO_HOLD_OUT = 50
 ROWS_A_THREAD = 20_000
 HISTORY_POINTS = 200
 _MAXIMISED = ("auc", "aucpr", "map", "ndcg", "pre")
-
-
-class Stopped(Exception):
-    """The gang was asked to leave, and has reached a boundary."""
 
 
 @dataclass(frozen=True)

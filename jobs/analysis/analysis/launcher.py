@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from analysis import hosts
 from analysis.checkpoints import Pointer
-from analysis.errors import AnalysisError
+from analysis.outcomes import AnalysisError
 from spotline.exits import ExitCode
 from spotline.layout import MANIFEST, POINTER, rendezvous_key
 from spotline.settings import SettingsError

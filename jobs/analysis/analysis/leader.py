@@ -7,8 +7,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from analysis.endings import Ending
 from analysis.hub import Hub
+from analysis.outcomes import ExitReason
 from spotline.exits import ExitCode
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Leader:
     async def _learn_tracker(self, address: str, stdout: asyncio.StreamReader) -> None:
         line = await stdout.readline()
         if not line:
-            self._supervisor.conclude(Ending.lost("the tracker did not start"))
+            self._supervisor.conclude(ExitReason.lost("the tracker did not start"))
             return
         self._formed = True
         tracker = (address, int(line))
@@ -86,17 +86,17 @@ class Leader:
 
     def give_up(self, reason: str) -> None:
         """The limit for forming is over, here or at a member that is connected: end the gang, saying who is not there."""
-        self._supervisor.conclude(Ending(ExitCode.GANG_NOT_FORMED, f"{reason}: {self._absent}"))
+        self._supervisor.conclude(ExitReason(ExitCode.GANG_NOT_FORMED, f"{reason}: {self._absent}"))
 
     def tick(self, now: float) -> None:
         """Beat, and judge the gang as a whole."""
         self._hub.tick(now)
         if self._formed and self._supervisor.stalled and self._hub.all_stalled:
-            self._supervisor.conclude(Ending.lost("the gang is stuck: no member makes progress"))
+            self._supervisor.conclude(ExitReason.lost("the gang is stuck: no member makes progress"))
 
-    async def close(self, ending: Ending) -> None:
+    async def close(self, exit_reason: ExitReason) -> None:
         """Tell everybody how the gang ends, and stop the tracker."""
-        self._hub.tell({"end": ending.to_message()})
+        self._hub.tell({"end": exit_reason.to_message()})
         await self._hub.close(_LINGER_SECONDS)
         if self._tracker_process is not None and self._tracker_process.returncode is None:
             self._tracker_process.kill()
@@ -114,10 +114,10 @@ class Leader:
         elif "notice" in message:
             self.noticed(message["notice"])
         elif "leaving" in message:
-            ending = Ending(**message["leaving"])
-            self._supervisor.conclude(Ending(ending.code, f"member {index}: {ending.reason}"))
+            exit_reason = ExitReason(**message["leaving"])
+            self._supervisor.conclude(ExitReason(exit_reason.code, f"member {index}: {exit_reason.reason}"))
         elif "closed" in message:
-            self._supervisor.conclude(Ending.lost(f"member {index} was lost: its connection closed"))
+            self._supervisor.conclude(ExitReason.lost(f"member {index} was lost: its connection closed"))
         elif "done" in message:
             self._end_if_done()
 
@@ -130,4 +130,4 @@ class Leader:
 
     def _end_if_done(self) -> None:
         if self._supervisor.done and self._hub.all_done:
-            self._supervisor.conclude(Ending.done())
+            self._supervisor.conclude(ExitReason.done())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.errors import AnalysisError
+from analysis.outcomes import AnalysisError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,13 +13,13 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from analysis import config, hosts, network, workers
-from analysis.endings import Ending
 from analysis.follower import Follower
 from analysis.leader import Leader
 from analysis.log import Log
 from analysis.membership import Formation, Member
 from analysis.metadata import InstanceMetadata, own_address
 from analysis.notices import Notice, poll, write_notice
+from analysis.outcomes import ExitReason
 from analysis.watch import Phase, Watch
 from spotline.exits import ExitCode
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from analysis.lines import Message
     from analysis.workers import Worker
 
-# How long the last words may take on their way: notices to the store, the ending to the other members.
+# How long the last words may take on their way: notices to S3, the exit reason to the other members.
 _LAST_WORDS_SECONDS = 10
 
 
@@ -43,7 +43,7 @@ class Supervisor:
         self._environ = environ
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._ending: asyncio.Future[Ending] = self._loop.create_future()
+        self._exit_reason: asyncio.Future[ExitReason] = self._loop.create_future()
         self._began = self._loop.time()
         self._workers: list[Worker] = []
         self._background: set[asyncio.Task[Any]] = set()
@@ -74,7 +74,7 @@ class Supervisor:
     def done(self) -> bool:
         """Whether every worker of this member has finished."""
         return bool(self._workers) and all(
-            worker.ending is not None and worker.ending.code == ExitCode.DONE for worker in self._workers
+            worker.exit_reason is not None and worker.exit_reason.code == ExitCode.DONE for worker in self._workers
         )
 
     @property
@@ -104,10 +104,10 @@ class Supervisor:
         for worker in self._workers:
             worker.send({"stop": reason})
 
-    def conclude(self, ending: Ending) -> None:
+    def conclude(self, exit_reason: ExitReason) -> None:
         """Settle how this member ends; the first to say so is right."""
-        if not self._ending.done():
-            self._ending.set_result(ending)
+        if not self._exit_reason.done():
+            self._exit_reason.set_result(exit_reason)
 
     async def run(self) -> int:
         """Live and end as a member; returns the exit code."""
@@ -115,9 +115,9 @@ class Supervisor:
         scratch = tempfile.mkdtemp(prefix="spotline-member-")
         try:
             self._in_background(self._live(scratch))
-            ending = await self._ending
-            await self._leave(ending)
-            return ending.code
+            exit_reason = await self._exit_reason
+            await self._leave(exit_reason)
+            return exit_reason.code
         finally:
             for task in self._background:
                 task.cancel()
@@ -144,8 +144,8 @@ class Supervisor:
 
     async def _attend(self, worker: Worker) -> None:
         status = await worker.listen(self._hear)
-        if worker.ending is None:
-            self.conclude(Ending.lost(f"worker {worker.rank} {workers.status_in_words(status)}"))
+        if worker.exit_reason is None:
+            self.conclude(ExitReason.lost(f"worker {worker.rank} {workers.status_in_words(status)}"))
 
     def _hear(self, worker: Worker, message: Message) -> None:
         now = self._loop.time()
@@ -164,25 +164,25 @@ class Supervisor:
         if "leader" in message:
             self._side.on_leader(message["leader"])
         if "end" in message:
-            self._on_end(worker, Ending(**message["end"]), engine=message["engine"])
+            self._on_end(worker, ExitReason(**message["end"]), engine=message["engine"])
 
-    def _on_end(self, worker: Worker, ending: Ending, *, engine: bool) -> None:
-        worker.ending = ending
-        if ending.code == ExitCode.DONE:
+    def _on_end(self, worker: Worker, exit_reason: ExitReason, *, engine: bool) -> None:
+        worker.exit_reason = exit_reason
+        if exit_reason.code == ExitCode.DONE:
             if self.done:
                 self._side.on_done()
         elif engine:
             # The engine of a member that lost a peer complains before anybody knows which: let who knows speak first.
-            self._log("engine failed", reason=ending.reason)
-            self._loop.call_later(self._settings.gang_silence_seconds, self.conclude, ending)
+            self._log("engine failed", reason=exit_reason.reason)
+            self._loop.call_later(self._settings.gang_silence_seconds, self.conclude, exit_reason)
         else:
-            self.conclude(ending)
+            self.conclude(exit_reason)
 
     async def _tick(self) -> None:
         while True:
             now = self._loop.time()
             for worker in self._workers:
-                if worker.ending is None:
+                if worker.exit_reason is None:
                     self._judge(worker, now)
             if not self._formed and now - self._began > self._settings.gang_forming_seconds:
                 self._side.give_up(f"the gang did not form within {self._settings.gang_forming_seconds:g} s")
@@ -191,10 +191,12 @@ class Supervisor:
 
     def _judge(self, worker: Worker, now: float) -> None:
         if worker.watch.frozen(now):
-            self.conclude(Ending.lost(f"worker {worker.rank} is frozen: it has said nothing for too long"))
+            self.conclude(ExitReason.lost(f"worker {worker.rank} is frozen: it has said nothing for too long"))
         elif self._formed and worker.watch.stuck(now):
             idle = worker.watch.idle(now)
-            self.conclude(Ending.lost(f"worker {worker.rank} is stuck in {worker.watch.phase}: idle for {idle:.0f} s"))
+            self.conclude(
+                ExitReason.lost(f"worker {worker.rank} is stuck in {worker.watch.phase}: idle for {idle:.0f} s")
+            )
 
     async def _look_for_notice(self, instance: InstanceMetadata) -> None:
         notice = await poll(instance, self._settings.notice_poll_seconds)
@@ -209,20 +211,20 @@ class Supervisor:
         self._errands.add(asyncio.create_task(asyncio.to_thread(write_notice, self._settings, self._member, notice)))
         reason = f"member {self._member.index} got a {notice.kind} notice"
         if not self._formed:
-            self.conclude(Ending.lost(reason))
+            self.conclude(ExitReason.lost(reason))
             return
         self._side.noticed(reason)
-        self._loop.call_later(leave_within, self.conclude, Ending.lost(f"{reason} and left at its deadline"))
+        self._loop.call_later(leave_within, self.conclude, ExitReason.lost(f"{reason} and left at its deadline"))
 
-    async def _leave(self, ending: Ending) -> None:
+    async def _leave(self, exit_reason: ExitReason) -> None:
         round_, checkpoint = self.position
-        if ending.code == ExitCode.DONE:
+        if exit_reason.code == ExitCode.DONE:
             self._log("done", seconds=round(self._loop.time() - self._began, 2))
         else:
             self._log(
                 "leaving",
-                code=int(ending.code),
-                reason=ending.reason,
+                code=int(exit_reason.code),
+                reason=exit_reason.reason,
                 round=round_,
                 checkpoint=checkpoint,
                 rounds_to_redo=round_ - checkpoint if self._member.leads else None,
@@ -230,7 +232,7 @@ class Supervisor:
             )
         for worker in self._workers:
             worker.kill()
-        await self._side.close(ending)
+        await self._side.close(exit_reason)
         if self._errands:
             await asyncio.wait(self._errands, timeout=_LAST_WORDS_SECONDS)
 
@@ -242,8 +244,8 @@ class Supervisor:
     def _finished(self, task: asyncio.Task[Any]) -> None:
         """A background task that fails ends the member: nothing may go on unwatched."""
         self._background.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not self._ending.done():
-            self._ending.set_exception(error)
+        if not task.cancelled() and (error := task.exception()) is not None and not self._exit_reason.done():
+            self._exit_reason.set_exception(error)
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 from analysis import config, rendezvous
 from analysis.beats import Beats
-from analysis.endings import PROGRAM_FAILED, Ending
-from analysis.errors import AnalysisError, FencedOff
 from analysis.log import Log
 from analysis.membership import Member
+from analysis.outcomes import PROGRAM_FAILED, AnalysisError, ExitReason, FencedOff, Stopped
 from spotline.documents import DocumentError
 from spotline.exits import ExitCode
 from spotline.objects import ObjectMissing
@@ -33,7 +32,7 @@ _LOOK_AGAIN_SECONDS = 2.0
 
 
 def main() -> None:
-    """Run one worker and leave with the code of its end, without the engine's destructors, which may hang or crash."""
+    """Run one worker and leave with its exit code, without the engine's destructors, which may hang or crash."""
     sys.meta_path.insert(0, _WithoutPandas())
     settings = config.load()
     member = Member.discover(os.environ)
@@ -41,43 +40,43 @@ def main() -> None:
     beats = Beats.start(os.environ, settings.gang_beat_seconds)
     log = Log(settings.log_format, {"generation": settings.generation, "member": member.index})
     warnings.showwarning = lambda message, *_: log("warning", text=" ".join(str(message).split()))
-    ending, engine = _work(settings, member, rank, beats, log)
-    beats.end(ending, engine=engine)
-    if ending.code == ExitCode.DONE:
+    exit_reason, engine = _work(settings, member, rank, beats, log)
+    beats.end(exit_reason, engine=engine)
+    if exit_reason.code == ExitCode.DONE:
         # Peers may still be reading from this process's sockets: all workers stay until the gang as a whole is done.
         threading.Event().wait()
     sys.stdout.flush()
-    os._exit(ending.code)
+    os._exit(exit_reason.code)
 
 
-def _work(settings: Settings, member: Member, rank: int, beats: Beats, log: Log) -> tuple[Ending, bool]:
-    """The work, with every error turned into the ending that it means; the flag marks errors of the collective."""
+def _work(settings: Settings, member: Member, rank: int, beats: Beats, log: Log) -> tuple[ExitReason, bool]:
+    """The work, with every error turned into the exit reason that it means; the flag marks errors of the collective."""
     place = config.place(settings, member.job_id)
     if rank % max(1, _workers(settings)) == 0:
         threading.Thread(target=_meet, args=(settings, member, place, beats), daemon=True).start()
     from xgboost.core import XGBoostError  # noqa: PLC0415  seconds of imports, after the thread above has begun its search
 
-    from analysis.job import Job, Stopped  # noqa: PLC0415
+    from analysis.job import Job  # noqa: PLC0415
 
     try:
         Job(settings, member, rank, _workers(settings), place, beats, log).run()
     except Stopped:
-        return Ending.lost("left at a boundary, as asked"), False
+        return ExitReason.lost("left at a boundary, as asked"), False
     except FencedOff as fenced:
-        return Ending.lost(f"fenced off: {fenced}"), False
+        return ExitReason.lost(f"fenced off: {fenced}"), False
     except (SettingsError, ObjectMissing, DocumentError) as error:
-        return Ending(ExitCode.BAD_CONFIGURATION, _describe(error)), False
+        return ExitReason(ExitCode.BAD_CONFIGURATION, _describe(error)), False
     except AnalysisError as error:
-        return Ending(PROGRAM_FAILED, str(error)), False
+        return ExitReason(PROGRAM_FAILED, str(error)), False
     except XGBoostError as error:
         said = " ".join(str(error).partition("Stack trace")[0].split())
-        return Ending.lost(f"the engine raised: {said[:500]}"), True
+        return ExitReason.lost(f"the engine raised: {said[:500]}"), True
     except Exception as error:  # noqa: BLE001  whatever it is, the gang must hear of it
         import traceback  # noqa: PLC0415  only now
 
         log("error", rank=rank, traceback=traceback.format_exc())
-        return Ending(PROGRAM_FAILED, _describe(error)), False
-    return Ending.done(), False
+        return ExitReason(PROGRAM_FAILED, _describe(error)), False
+    return ExitReason.done(), False
 
 
 def _meet(settings: Settings, member: Member, place: Place, beats: Beats) -> None:

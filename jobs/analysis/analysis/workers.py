@@ -14,7 +14,7 @@ from analysis.lines import Message, encode, messages
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from analysis.endings import Ending
+    from analysis.outcomes import ExitReason
     from analysis.watch import Watch
 
 WORKER = (sys.executable, "-m", "analysis.worker")
@@ -26,7 +26,7 @@ class Worker:
     """One worker process.
 
     It reads messages on its standard input, whose end tells it that its supervisor is gone, and writes messages to the pipe
-    named by `BEATS`. `ending` is what it said before it left; `ready`, `round` and `checkpoint` are what it reported of
+    named by `BEATS`. `exit_reason` is what it said before it left; `ready`, `round` and `checkpoint` are what it reported of
     its work.
     """
 
@@ -34,7 +34,7 @@ class Worker:
     process: asyncio.subprocess.Process
     beats: asyncio.StreamReader
     watch: Watch
-    ending: Ending | None = None
+    exit_reason: ExitReason | None = None
     ready: bool = False
     round: int = 0
     checkpoint: int = 0

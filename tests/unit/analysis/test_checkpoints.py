@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.checkpoints import Lease, Pointer, fingerprint
-from analysis.errors import AnalysisError, FencedOff
+from analysis.outcomes import AnalysisError, FencedOff
 from spotline.layout import MANIFEST, POINTER
 from spotline.manifests import AnalysisManifest
 from spotline.objects import LocalObjects

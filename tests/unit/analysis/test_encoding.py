@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from analysis.encoding import FLOAT32_MAX, Feature, Kind, encode, encode_target, features_of, kind_of
-from analysis.errors import AnalysisError
+from analysis.outcomes import AnalysisError
 
 
 def encoded(values: pa.Array[Any], vocabulary: tuple[str, ...] = ()) -> list[float]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from analysis.config import Settings
-from analysis.endings import Ending
 from analysis.follower import Follower
 from analysis.leader import Leader
 from analysis.membership import Formation, Member
+from analysis.outcomes import ExitReason
 from spotline.exits import ExitCode
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Host:
     said: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.exit_reason: asyncio.Future[ExitReason] = asyncio.get_running_loop().create_future()
         self.tracker: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
 
     def log(self, event: str, **fields: object) -> None:
@@ -47,9 +47,9 @@ class Host:
     def stop(self, reason: str) -> None:
         raise AssertionError(reason)
 
-    def conclude(self, ending: Ending) -> None:
-        if not self.ending.done():
-            self.ending.set_result(ending)
+    def conclude(self, exit_reason: ExitReason) -> None:
+        if not self.exit_reason.done():
+            self.exit_reason.set_result(exit_reason)
 
 
 @dataclass
@@ -88,11 +88,11 @@ async def sides(*, ready: bool = True) -> AsyncIterator[Sides]:
         yield made
     finally:
         for follower, theirs in made.followers.values():
-            if theirs.ending.done():
-                await follower.close(theirs.ending.result())
+            if theirs.exit_reason.done():
+                await follower.close(theirs.exit_reason.result())
             elif follower._writer is not None:
                 follower._writer.close()
-        await leader.close(host.ending.result())
+        await leader.close(host.exit_reason.result())
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -109,8 +109,8 @@ def test_the_leader_names_who_never_came() -> None:
         async with sides() as gang:
             await gang.follow(1)
             gang.leader.give_up(OVERDUE)
-            ending = await gang.host.ending
-            assert (ending.code, ending.reason) == (ExitCode.GANG_NOT_FORMED, f"{OVERDUE}: missing members 2")
+            exit_reason = await gang.host.exit_reason
+            assert (exit_reason.code, exit_reason.reason) == (ExitCode.GANG_NOT_FORMED, f"{OVERDUE}: missing members 2")
 
     in_a_loop(scene())
 
@@ -120,11 +120,11 @@ def test_a_follower_whose_limit_is_over_first_has_the_leader_say_why() -> None:
         async with sides() as gang:
             follower, host = await gang.follow(1)
             follower.give_up(OVERDUE)
-            ending = await gang.host.ending
-            assert (ending.code, ending.reason) == (ExitCode.GANG_NOT_FORMED, f"{OVERDUE}: missing members 2")
-            closing = asyncio.create_task(gang.leader.close(ending))
-            assert await host.ending == ending, "all tell the same reason"
-            await follower.close(ending)
+            exit_reason = await gang.host.exit_reason
+            assert (exit_reason.code, exit_reason.reason) == (ExitCode.GANG_NOT_FORMED, f"{OVERDUE}: missing members 2")
+            closing = asyncio.create_task(gang.leader.close(exit_reason))
+            assert await host.exit_reason == exit_reason, "all tell the same reason"
+            await follower.close(exit_reason)
             await closing
 
     in_a_loop(scene())
@@ -135,8 +135,8 @@ def test_members_that_came_but_never_got_ready_are_listed_apart_from_missing_one
         async with sides(ready=False) as gang:
             await gang.follow(1, ready=False)
             gang.leader.give_up(OVERDUE)
-            ending = await gang.host.ending
-            assert ending.reason == f"{OVERDUE}: missing members 2; members that were not ready 0, 1"
+            exit_reason = await gang.host.exit_reason
+            assert exit_reason.reason == f"{OVERDUE}: missing members 2; members that were not ready 0, 1"
 
     in_a_loop(scene())
 
@@ -150,9 +150,9 @@ def test_a_member_of_another_generation_is_not_let_in() -> None:
             await until(lambda: "refused" in host.said)
             assert host.said["refused"] == {"reason": "this is the gang of another job or generation"}
             gang.leader.give_up(OVERDUE)
-            assert (await gang.host.ending).reason.endswith("missing members 1, 2")
+            assert (await gang.host.exit_reason).reason.endswith("missing members 1, 2")
             stranger.give_up(OVERDUE)
-            assert (await host.ending).code == ExitCode.GANG_NOT_FORMED
+            assert (await host.exit_reason).code == ExitCode.GANG_NOT_FORMED
 
     in_a_loop(scene())
 
@@ -161,8 +161,11 @@ def test_a_follower_without_a_leader_gives_up_by_itself() -> None:
     async def scene() -> None:
         host = Host()
         Follower(SETTINGS, member(1), cast("Supervisor", host)).give_up(OVERDUE)
-        ending = await host.ending
-        assert (ending.code, ending.reason) == (ExitCode.GANG_NOT_FORMED, f"{OVERDUE}: the leader was not found")
+        exit_reason = await host.exit_reason
+        assert (exit_reason.code, exit_reason.reason) == (
+            ExitCode.GANG_NOT_FORMED,
+            f"{OVERDUE}: the leader was not found",
+        )
 
     in_a_loop(scene())
 
@@ -179,7 +182,7 @@ def test_a_limit_that_passes_while_the_gang_forms_ends_nothing() -> None:
             await host.tracker
             follower.on_done()
             await until(lambda: gang.leader._hub._peers[1].done)  # what was said before it has been heard, too
-            assert not gang.host.ending.done()
-            gang.host.conclude(Ending.done())
+            assert not gang.host.exit_reason.done()
+            gang.host.conclude(ExitReason.done())
 
     in_a_loop(scene())

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.encoding import Feature, Kind
 from analysis.engine import parameters, try_out
-from analysis.errors import AnalysisError
+from analysis.outcomes import AnalysisError
 
 
 def whole(task: str = "regression", **own: Any) -> dict[str, Any]:

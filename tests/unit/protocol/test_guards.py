@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analysis.errors import FencedOff
+from analysis.outcomes import FencedOff
 from tests.unit.protocol.guards import GUARDS
 from tests.unit.protocol.invariants import (
     assert_fenced,

@@ -16,7 +16,7 @@ import launch_gang
 import looking
 import reconcile
 from analysis.checkpoints import Lease
-from analysis.errors import FencedOff
+from analysis.outcomes import FencedOff
 from announce.delivery import InFlight, Refused, Silent, deliver
 from announce.messages import Announcement
 from announce.outcomes import ExecutionEnded, message_key
