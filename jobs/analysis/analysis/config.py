@@ -35,11 +35,12 @@ class Settings:
     gang_forming_seconds: float = 300
     """From a member's start until all are connected: a waiting GPU is paid for, so a gang that cannot form gives up early."""
     gang_beat_seconds: float = 1
+    """From one heartbeat to the next."""
     gang_silence_seconds: float = 15
-    """A member, or a worker, that says nothing for so long is lost."""
+    """The heartbeat timeout: a member, or a worker, that sends nothing for so long is lost."""
     gang_stuck_seconds: float = 20
     gang_stuck_factor: float = 5
-    """No progress for max(stuck seconds, factor x the slowest beat of this phase) is being stuck."""
+    """A worker has stalled after max(these seconds, this factor x its slowest batch or round of the phase) without progress."""
     gang_joining_seconds: float = 60
     gang_loading_seconds: float = 120
     gang_sketching_seconds: float = 120
@@ -68,7 +69,7 @@ class Place:
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings and check that they say where the run's files lie.
+    """Read the settings and check that they contain where the run's files lie.
 
     Raises
     ------

@@ -60,7 +60,7 @@ def choose_device(gpus: int, local_rank: int) -> str:
 def parameters(
     task: str, own: Mapping[str, Any], *, device: str, threads: int, features: Sequence[Feature] = ()
 ) -> dict[str, Any]:
-    """The engine's parameters: the defaults of the task, the contract's, and what only the gang may say.
+    """The engine's parameters: the defaults of the task, the contract's, and what only the gang may set.
 
     Constraints that the contract gives by the names of features (`monotone_constraints` as an object, `interaction_constraints` as
     lists of names) come out by position, as the engine knows features.
@@ -171,7 +171,7 @@ def total(values: np.ndarray) -> np.ndarray:
 
 
 def anyone(flag: bool) -> bool:
-    """Whether any worker says yes: a decision that all take alike."""
+    """Whether the flag is set at any worker: all workers get the same answer."""
     return bool(collective.allreduce(np.array([int(flag)]), collective.Op.MAX)[0])
 
 
@@ -194,10 +194,10 @@ def from_leader(thing: Any) -> Any:
 class _Rows(xgb.DataIter):
     """The labelled rows of a spool, batch by batch; at least one batch, since the engine wants to see the columns."""
 
-    def __init__(self, spool: Spool, *, held_out: bool | None, beat: Callable[[], None]) -> None:
+    def __init__(self, spool: Spool, *, held_out: bool | None, on_batch: Callable[[], None]) -> None:
         self._spool = spool
         self._held_out = held_out
-        self._beat = beat
+        self._on_batch = on_batch
         self._left: Iterator[tuple[pa.Table, np.ndarray]] = iter(())
         super().__init__()
 
@@ -207,7 +207,7 @@ class _Rows(xgb.DataIter):
 
     def next(self, input_data: Callable[..., None]) -> bool:
         """See `xgboost.DataIter`."""
-        self._beat()
+        self._on_batch()
         batch = next(self._left, None)
         if batch is None:
             return False
@@ -234,12 +234,12 @@ def matrix(
     whole: Mapping[str, Any],
     *,
     held_out: bool | None,
-    beat: Callable[[], None],
+    on_batch: Callable[[], None],
     like: xgb.QuantileDMatrix | None = None,
 ) -> xgb.QuantileDMatrix:
     """Rows of a spool as a quantised matrix, whose bins all workers agree on; `like` is the matrix to take them from."""
     return xgb.QuantileDMatrix(
-        _Rows(spool, held_out=held_out, beat=beat),
+        _Rows(spool, held_out=held_out, on_batch=on_batch),
         max_bin=whole.get("max_bin", 256),
         nthread=whole["nthread"],
         enable_categorical=True,

@@ -1,4 +1,4 @@
-"""The leader's side of the gang: it accepts the members, hears their beats and says how the gang ends."""
+"""The leader's connections: it accepts the members, reads their heartbeats and sends messages to all of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.lines import Message, messages, say
 from analysis.outcomes import ExitReason
+from analysis.protocol import Message, read_messages, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ HELLO_SECONDS = 10
 class _Peer:
     writer: asyncio.StreamWriter
     serving: asyncio.Task[None]
-    heard: float
+    last_message: float
     stalled: bool = False
     done: bool = False
 
@@ -30,20 +30,20 @@ class _Peer:
 class Hub:
     """The members that the leader is connected to.
 
-    `on_message` gets what a member says beside its beats; `conclude` gets the exit reason when a member is lost.
+    `on_message` gets a member's messages except its heartbeats; `conclude` gets the exit reason when a member is lost.
     """
 
     def __init__(
         self,
         member: Member,
         generation: int,
-        silence: float,
+        heartbeat_timeout: float,
         on_message: Callable[[int, Message], None],
         conclude: Callable[[ExitReason], None],
     ) -> None:
         self._member = member
         self._generation = generation
-        self._silence = silence
+        self._heartbeat_timeout = heartbeat_timeout
         self._on_message = on_message
         self._conclude = conclude
         self._peers: dict[int, _Peer] = {}
@@ -71,20 +71,21 @@ class Hub:
 
     @property
     def all_stalled(self) -> bool:
-        """Whether no other member makes progress (true of a gang of one, whose leader is then the only one to ask)."""
+        """Whether no other member makes progress. In a gang of one, there is no other, and the leader alone decides."""
         return all(peer.stalled or peer.done for peer in self._peers.values())
 
-    def tell(self, message: Message) -> None:
-        """Say something to every member."""
+    def broadcast(self, message: Message) -> None:
+        """Send a message to every member."""
         for peer in self._peers.values():
-            say(peer.writer, message)
+            send(peer.writer, message)
 
     def tick(self, now: float) -> None:
-        """Beat, and look for members that have fallen silent."""
-        self.tell({"beat": {}})
+        """Send a heartbeat to every member, and find members whose heartbeat timeout is over."""
+        self.broadcast({"heartbeat": {}})
         for index, peer in self._peers.items():
-            if not peer.done and now - peer.heard > self._silence:
-                self._conclude(ExitReason.lost(f"member {index} was lost: nothing heard for {now - peer.heard:.0f} s"))
+            silent = now - peer.last_message
+            if not peer.done and silent > self._heartbeat_timeout:
+                self._conclude(ExitReason.lost(f"member {index} was lost: no heartbeat for {silent:.0f} s"))
 
     async def close(self, linger: float) -> None:
         """Let the members leave by themselves for a moment, then close every connection."""
@@ -97,14 +98,13 @@ class Hub:
             peer.writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard = messages(reader)
+        messages = read_messages(reader)
         hello: Message = {}
         with contextlib.suppress(TimeoutError, StopAsyncIteration):
             async with asyncio.timeout(HELLO_SECONDS):
-                hello = (await anext(heard)).get("hello", {})
-        objection = self._objection(hello)
-        if objection:
-            say(writer, {"refused": objection})
+                hello = (await anext(messages)).get("hello", {})
+        if objection := self._find_objection(hello):
+            send(writer, {"refused": objection})
             writer.close()
             return
         index = hello["member"]
@@ -113,10 +113,10 @@ class Hub:
         peer = self._peers[index] = _Peer(writer, serving, asyncio.get_running_loop().time())
         self._on_message(index, {"connected": True})
         with contextlib.suppress(asyncio.CancelledError):
-            async for message in heard:
-                peer.heard = asyncio.get_running_loop().time()
-                if "beat" in message:
-                    peer.stalled = message["beat"]["stalled"]
+            async for message in messages:
+                peer.last_message = asyncio.get_running_loop().time()
+                if "heartbeat" in message:
+                    peer.stalled = message["heartbeat"]["stalled"]
                     continue
                 peer.done = peer.done or "done" in message
                 self._on_message(index, message)
@@ -124,7 +124,8 @@ class Hub:
         writer.close()
         self._on_message(index, {"closed": True})
 
-    def _objection(self, hello: object) -> str | None:
+    def _find_objection(self, hello: object) -> str | None:
+        """Why this is no member of the gang, or None."""
         if not isinstance(hello, dict) or (hello.get("job_id"), hello.get("generation")) != (
             self._member.job_id,
             self._generation,

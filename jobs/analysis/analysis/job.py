@@ -15,10 +15,10 @@ from analysis import engine, hosts, network, shares, spool
 from analysis.checkpoints import Lease, Resumed, fingerprint
 from analysis.encoding import Feature, Kind, engine_names, features_of, kind_of
 from analysis.outcomes import AnalysisError, Stopped
+from analysis.protocol import Phase
 from analysis.scoring import score
 from analysis.shards import Shards, deliver
 from analysis.training import Boosting, Course, History, Trained, booster
-from analysis.watch import Phase
 from spotline.contracts import MOST_BYTES, Analysis, Contract
 from spotline.layout import MANIFEST
 from spotline.manifests import AnalysisManifest, CleanManifest, Part, digest
@@ -26,10 +26,10 @@ from spotline.manifests import AnalysisManifest, CleanManifest, Part, digest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analysis.beats import Beats
     from analysis.config import Place, Settings
     from analysis.log import Log
     from analysis.membership import Member
+    from analysis.protocol import SupervisorLink
 
 # With fewer rows than this that have a target, all of them train: a handful of held-out rows judges nothing.
 FEWEST_ROWS_TO_HOLD_OUT = 50
@@ -67,7 +67,7 @@ class Job:
     """One worker's part in the analysis of one run."""
 
     def __init__(
-        self, settings: Settings, member: Member, rank: int, workers: int, place: Place, beats: Beats, log: Log
+        self, settings: Settings, member: Member, rank: int, workers: int, place: Place, link: SupervisorLink, log: Log
     ) -> None:
         self._settings = settings
         self._rank = rank
@@ -75,7 +75,7 @@ class Job:
         self._world = member.size * workers
         self._member = member
         self._place = place
-        self._beats = beats
+        self._link = link
         self._log = log
         self._began = time.monotonic()
         self._seconds: dict[str, float] = {}
@@ -97,16 +97,16 @@ class Job:
         shards, task = self._task()
         self._log_engine(task.parameters)
         engine.try_out(task.parameters, len(task.features))
-        self._beats.say(ready=1)
-        tracker = self._beats.tracker.get()
-        self._beats.enter(Phase.JOINING)
+        self._link.send(ready=1)
+        tracker = self._link.tracker.get()
+        self._link.enter(Phase.JOINING)
         engine.join(tracker, self._rank, self._settings.gang_joining_seconds)
         self._mark("forming")
         rows = self._load(shards, task)
         trained, resumed, validates = self._train(task, rows)
         body = self._final(task, trained)
         self._score(task, rows, body, validates)
-        self._beats.enter(Phase.PUBLISHING)
+        self._link.enter(Phase.PUBLISHING)
         engine.anyone(False)  # nobody publishes before every part is there
         if self._rank == 0:
             self._publish(task, trained, body, resumed)
@@ -145,7 +145,7 @@ class Job:
         return shards, Task(digest(body), manifest, contract, analysis, features, binary, course, parameters)
 
     def _log_engine(self, parameters: Mapping[str, Any]) -> None:
-        """Say once a member what its workers compute on, and what they talk over."""
+        """Log once a member what its workers compute on, and over which network."""
         if self._rank % self._workers:
             return
         device = parameters["device"].split(":")[0]
@@ -169,7 +169,7 @@ class Job:
         return max(1, min(offered, rows // self._world // ROWS_A_THREAD))
 
     def _load(self, shards: Shards, task: Task) -> spool.Spool:
-        self._beats.enter(Phase.LOADING)
+        self._link.enter(Phase.LOADING)
         start, stop = shares.share(sum(task.rows), self._rank, self._world)
         rows = spool.fill(
             shards,
@@ -178,14 +178,14 @@ class Job:
             task.analysis.target,
             task.contract.primary_key,
             task.analysis.validation_share,
-            self._beats.beat,
+            self._link.report_batch,
         )
         self._mark("loading")
         self._log("loaded", rank=self._rank, rows=rows.rows, seconds=self._seconds["loading"])
         return rows
 
     def _train(self, task: Task, rows: spool.Spool) -> tuple[Trained, Resumed, bool]:
-        self._beats.enter(Phase.SKETCHING)
+        self._link.enter(Phase.SKETCHING)
         survey = rows.survey
         training, validation = engine.total(np.array([survey.training, survey.validation]))
         if training + validation == 0:
@@ -194,12 +194,16 @@ class Job:
         resumed = self._claim(task)
         state = Trained(resumed.body, resumed.history)
         if not task.course.finished(state.history):
-            matrix = engine.matrix(rows, task.parameters, held_out=False if validates else None, beat=self._beats.beat)
+            matrix = engine.matrix(
+                rows, task.parameters, held_out=False if validates else None, on_batch=self._link.report_batch
+            )
             held_out = None
             if validates:
-                held_out = engine.matrix(rows, task.parameters, held_out=True, beat=self._beats.beat, like=matrix)
+                held_out = engine.matrix(
+                    rows, task.parameters, held_out=True, on_batch=self._link.report_batch, like=matrix
+                )
             self._mark("sketching")
-            self._beats.enter(Phase.TRAINING)
+            self._link.enter(Phase.TRAINING)
             state = self._rounds(task, state, matrix, held_out)
         self._mark("training")
         return state, resumed, validates
@@ -234,7 +238,7 @@ class Job:
     ) -> Trained:
         boosting = Boosting(state, task.course, task.parameters, matrix, held_out)
         while not task.course.finished(boosting.state.history):
-            if engine.anyone(self._beats.asked_to_stop):
+            if engine.anyone(self._link.stop_requested):
                 raise Stopped
             boosting.train_segment(self._on_round)
             if self._rank == 0:
@@ -242,7 +246,7 @@ class Job:
         return boosting.state
 
     def _on_round(self, round_: int) -> None:
-        self._beats.say(round=round_)
+        self._link.send(round=round_)
 
     def _checkpoint(self, task: Task, state: Trained) -> None:
         done = len(state.history)
@@ -250,7 +254,7 @@ class Job:
         metric = task.parameters["eval_metric"]
         self._log("round", round=done, rounds=task.course.rounds, metric=metric, train=train, validation=held_out)
         self._lease.save(done, state.body or b"", state.history)
-        self._beats.say(checkpoint=done)
+        self._link.send(checkpoint=done)
         self._log("checkpoint", round=done)
 
     def _final(self, task: Task, trained: Trained) -> bytes:
@@ -263,7 +267,7 @@ class Job:
         return bytes(model.save_raw(raw_format="ubj"))
 
     def _score(self, task: Task, rows: spool.Spool, body: bytes, validates: bool) -> None:
-        self._beats.enter(Phase.SCORING)
+        self._link.enter(Phase.SCORING)
         part = engine.by_itself(
             lambda: score(
                 rows,
@@ -272,7 +276,7 @@ class Job:
                 target=task.analysis.target,
                 binary=task.binary,
                 validates=validates,
-                beat=self._beats.beat,
+                on_batch=self._link.report_batch,
             )
         )
         names = _part(self._rank, part.rows)

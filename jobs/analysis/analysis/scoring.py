@@ -50,7 +50,14 @@ class _Surprise:
 
 
 def score(
-    spool: Spool, model: xgb.Booster, *, part: int, target: str, binary: bool, validates: bool, beat: Callable[[], None]
+    spool: Spool,
+    model: xgb.Booster,
+    *,
+    part: int,
+    target: str,
+    binary: bool,
+    validates: bool,
+    on_batch: Callable[[], None],
 ) -> Part:
     """Score a worker's rows. Equal rows and models give equal bytes.
 
@@ -59,15 +66,15 @@ def score(
     validates
         Whether held-out rows really were held out, or the data was too small for that.
     """
-    predictions = _predictions(spool, model, beat)
+    predictions = _predictions(spool, model, on_batch)
     actual = _column(spool, ACTUAL, np.float64)
     held_out = _column(spool, HELD_OUT, np.bool_) & validates
-    surprises = _surprises(spool, model, actual - predictions, beat)
+    surprises = _surprises(spool, model, actual - predictions, on_batch)
     labelled = ~np.isnan(actual)
     sums_of = binary_sums if binary else regression_sums
     chosen = {TRAIN: labelled & ~held_out, VALIDATION: labelled & held_out}
     path = Path(tempfile.mkdtemp(prefix="spotline-")) / "rows.parquet"
-    surprising = _write_rows(path, spool, predictions, held_out, surprises, binary, beat)
+    surprising = _write_rows(path, spool, predictions, held_out, surprises, binary, on_batch)
     document = {
         "schema": SCHEMA,
         "part": part,
@@ -80,13 +87,13 @@ def score(
     return Part(path, json.dumps(document, default=str).encode() + b"\n", spool.rows)
 
 
-def _predictions(spool: Spool, model: xgb.Booster, beat: Callable[[], None]) -> np.ndarray:
+def _predictions(spool: Spool, model: xgb.Booster, on_batch: Callable[[], None]) -> np.ndarray:
     predictions = np.empty(spool.rows, np.float64)
     start = 0
     for batch in spool:
         predictions[start : start + batch.num_rows] = model.inplace_predict(spool.dense(batch))
         start += batch.num_rows
-        beat()
+        on_batch()
     return predictions
 
 
@@ -96,7 +103,7 @@ def _column(spool: Spool, which: int, dtype: type[np.generic]) -> np.ndarray:
 
 
 def _surprises(
-    spool: Spool, model: xgb.Booster, residuals: np.ndarray, beat: Callable[[], None]
+    spool: Spool, model: xgb.Booster, residuals: np.ndarray, on_batch: Callable[[], None]
 ) -> dict[int, _Surprise]:
     """The rows with the largest residuals, ties by order, each with what moved its prediction most; largest first."""
     magnitudes = np.where(np.isnan(residuals), -1.0, np.abs(residuals))
@@ -104,7 +111,7 @@ def _surprises(
     order = order[magnitudes[order] > 0]
     # Making a DMatrix is a collective call (all workers agree on the columns): one without a row to explain makes it, too.
     numbers = _rows_at(spool, np.sort(order))
-    beat()
+    on_batch()
     matrix = xgb.DMatrix(numbers, **names_and_types(spool.features), enable_categorical=True, nthread=1)
     contributions = dict(zip(np.sort(order).tolist(), model.predict(matrix, pred_contribs=True), strict=True))
     values = dict(zip(np.sort(order).tolist(), numbers, strict=True))
@@ -146,7 +153,7 @@ def _write_rows(
     held_out: np.ndarray,
     surprises: dict[int, _Surprise],
     binary: bool,
-    beat: Callable[[], None],
+    on_batch: Callable[[], None],
 ) -> list[dict[str, Any]]:
     """Write every row; returns the surprising ones as the part's sums describe them, largest residual first."""
     described: dict[int, dict[str, Any]] = {}
@@ -175,7 +182,7 @@ def _write_rows(
                 row = rows.slice(position - start, 1).to_pylist()[0]
                 described[position] = {**row, "reasons": [_in_words(*reason) for reason in surprises[position].reasons]}
             start = stop
-            beat()
+            on_batch()
     return [described[position] for position in surprises]
 
 

@@ -85,9 +85,9 @@ def fill(
     target: str,
     primary_key: Sequence[str],
     validation_share: float,
-    beat: Callable[[], None],
+    on_batch: Callable[[], None],
 ) -> Spool:
-    """Read, encode and keep these rows; `beat` is called after each batch.
+    """Read, encode and keep these rows; `on_batch` is called after each batch.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def fill(
                 missing = np.isnan(actual)
                 counts += [np.sum(~missing & ~held_out), np.sum(~missing & held_out), np.sum(missing)]
                 rows, batches = rows + batch.num_rows, batches + 1
-                beat()
+                on_batch()
     return Spool(path, features, batches, rows, Survey(*map(int, counts)))
 
 

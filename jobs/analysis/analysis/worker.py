@@ -1,6 +1,6 @@
 """The worker process: holds its share of the rows, trains with the others, scores its share.
 
-Everything heavy is imported here, while the supervisors already find each other.
+Everything heavy is imported here, while the supervisors already connect to each other.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from analysis import config, rendezvous
-from analysis.beats import Beats
 from analysis.log import Log
 from analysis.membership import Member
 from analysis.outcomes import PROGRAM_FAILED, AnalysisError, ExitReason, FencedOff, Stopped
+from analysis.protocol import SupervisorLink
 from spotline.documents import DocumentError
 from spotline.exits import ExitCode
 from spotline.objects import ObjectMissing
@@ -26,9 +26,9 @@ from spotline.settings import SettingsError
 if TYPE_CHECKING:
     from analysis.config import Place, Settings
 
-# How often a member looks for the leader's record, and for a newer one until the gang has formed, in seconds.
-_LOOK_SECONDS = 0.1
-_LOOK_AGAIN_SECONDS = 2.0
+# How often a member searches for the leader's record, and for a newer one until the gang has formed, in seconds.
+_SEARCH_SECONDS = 0.1
+_SEARCH_AGAIN_SECONDS = 2.0
 
 
 def main() -> None:
@@ -37,11 +37,11 @@ def main() -> None:
     settings = config.load()
     member = Member.discover(os.environ)
     rank = int(os.environ["WORKER_RANK"])
-    beats = Beats.start(os.environ, settings.gang_beat_seconds)
+    link = SupervisorLink.start(os.environ, settings.gang_beat_seconds)
     log = Log(settings.log_format, {"generation": settings.generation, "member": member.index})
     warnings.showwarning = lambda message, *_: log("warning", text=" ".join(str(message).split()))
-    exit_reason, engine = _work(settings, member, rank, beats, log)
-    beats.end(exit_reason, engine=engine)
+    exit_reason, engine = _work(settings, member, rank, link, log)
+    link.send_exit_reason(exit_reason, engine=engine)
     if exit_reason.code == ExitCode.DONE:
         # Peers may still be reading from this process's sockets: all workers stay until the gang as a whole is done.
         threading.Event().wait()
@@ -49,17 +49,17 @@ def main() -> None:
     os._exit(exit_reason.code)
 
 
-def _work(settings: Settings, member: Member, rank: int, beats: Beats, log: Log) -> tuple[ExitReason, bool]:
+def _work(settings: Settings, member: Member, rank: int, link: SupervisorLink, log: Log) -> tuple[ExitReason, bool]:
     """The work, with every error turned into the exit reason that it means; the flag marks errors of the collective."""
     place = config.place(settings, member.job_id)
-    if rank % max(1, _workers(settings)) == 0:
-        threading.Thread(target=_meet, args=(settings, member, place, beats), daemon=True).start()
+    if rank % max(1, _count_workers(settings)) == 0:
+        threading.Thread(target=_meet_leader, args=(settings, member, place, link), daemon=True).start()
     from xgboost.core import XGBoostError  # noqa: PLC0415  seconds of imports, after the thread above has begun its search
 
     from analysis.job import Job  # noqa: PLC0415
 
     try:
-        Job(settings, member, rank, _workers(settings), place, beats, log).run()
+        Job(settings, member, rank, _count_workers(settings), place, link, log).run()
     except Stopped:
         return ExitReason.lost("left at a boundary, as asked"), False
     except FencedOff as fenced:
@@ -69,9 +69,9 @@ def _work(settings: Settings, member: Member, rank: int, beats: Beats, log: Log)
     except AnalysisError as error:
         return ExitReason(PROGRAM_FAILED, str(error)), False
     except XGBoostError as error:
-        said = " ".join(str(error).partition("Stack trace")[0].split())
-        return ExitReason.lost(f"the engine raised: {said[:500]}"), True
-    except Exception as error:  # noqa: BLE001  whatever it is, the gang must hear of it
+        message = " ".join(str(error).partition("Stack trace")[0].split())
+        return ExitReason.lost(f"the engine raised: {message[:500]}"), True
+    except Exception as error:  # noqa: BLE001  whatever it is, the other members must get it
         import traceback  # noqa: PLC0415  only now
 
         log("error", rank=rank, traceback=traceback.format_exc())
@@ -79,35 +79,35 @@ def _work(settings: Settings, member: Member, rank: int, beats: Beats, log: Log)
     return ExitReason.done(), False
 
 
-def _meet(settings: Settings, member: Member, place: Place, beats: Beats) -> None:
+def _meet_leader(settings: Settings, member: Member, place: Place, link: SupervisorLink) -> None:
     """Bring the leader and this member together through the record in the run's results."""
     if member.size == 1:
         return
     if member.leads:
-        address, _, port = os.environ["ANNOUNCE"].rpartition(":")
+        address, _, port = os.environ["LEADER_ENDPOINT"].rpartition(":")
         rendezvous.announce(
             place.results, rendezvous.Rendezvous(member.job_id, settings.generation, address, int(port))
         )
         return
-    known = None
-    while beats.tracker.empty():
+    found = None
+    while link.tracker.empty():
         record = rendezvous.find(place.results, member.job_id, settings.generation)
-        if record is not None and record != known:
-            known = record
-            beats.say(leader=asdict(record))
-        time.sleep(_LOOK_SECONDS if known is None else _LOOK_AGAIN_SECONDS)
+        if record is not None and record != found:
+            found = record
+            link.send(leader=asdict(record))
+        time.sleep(_SEARCH_SECONDS if found is None else _SEARCH_AGAIN_SECONDS)
 
 
 class _WithoutPandas:
     """Where pandas happens to be installed, pyarrow imports it, for a second and 60 MB, though no frame comes near it."""
 
     def find_spec(self, name: str, *_: object) -> None:
-        """Have nothing to say about other modules."""
+        """Leave every other module to the finders after this one."""
         if name == "pandas":
             raise ModuleNotFoundError(f"{name} is not used here", name=name)
 
 
-def _workers(settings: Settings) -> int:
+def _count_workers(settings: Settings) -> int:
     return settings.workers_per_member or 1
 
 

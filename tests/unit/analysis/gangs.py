@@ -122,7 +122,7 @@ class Gang:
 def gang(
     source: Path, output: Path, members: int = 2, *, generation: int = 1, job: str | None = None, **variables: str
 ) -> Iterator[Gang]:
-    """A gang on local folders, with faster beats; `variables` are more of them, in lower case."""
+    """A gang on local folders, with faster heartbeats; `variables` are more of them, in lower case."""
     extra = {name.upper(): value for name, value in variables.items()}
     started = Gang([environment(source, output, index, members, generation, job) | extra for index in range(members)])
     try:

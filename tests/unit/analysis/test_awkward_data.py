@@ -1,4 +1,4 @@
-"""Data that a gang must bear or refuse with a clear word."""
+"""Data that a gang must accept, or refuse with a clear reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def analysed(folder: Path, rows: pa.Table, members: int = 2, **analysis: Any) ->
 
 
 def refused(folder: Path, rows: pa.Table, spoil: Callable[[Path], object] = lambda _: None, **analysis: Any) -> str:
-    """What a gang says that must fail by its own fault, at every member alike."""
+    """The reason of a gang that must fail by its own fault, the same at every member."""
     cleaned.write(folder / "in", rows, cleaned.contract(**{**FEW_ROUNDS, **analysis}))
     spoil(folder / "in")
     with gang(folder / "in", folder / "out") as failing:
@@ -76,14 +76,14 @@ def test_a_feature_that_is_missing_everywhere_does_no_harm(tmp_path: Path) -> No
     assert "size" not in manifest.details["importances"]
 
 
-def test_names_that_the_engine_refuses_are_borne_and_come_out_as_they_are(tmp_path: Path) -> None:
+def test_names_that_the_engine_refuses_are_accepted_and_come_out_as_they_are(tmp_path: Path) -> None:
     odd = {"size": "size [m] <net>", "colour": "f1", "fresh": "fresh, <true>", "price": "price [EUR]"}
     rows = cleaned.table(300).rename_columns(odd | {name: name for name in ("id", "seen", "dear")})
     names = [odd["size"], "seen", odd["colour"], odd["fresh"]]
-    said = cleaned.contract(**FEW_ROUNDS, target=odd["price"], features=names)
-    for field in said["fields"]:
+    contract = cleaned.contract(**FEW_ROUNDS, target=odd["price"], features=names)
+    for field in contract["fields"]:
         field["name"] = odd.get(field["name"], field["name"])
-    cleaned.write(tmp_path / "in", rows, said, categories={odd["colour"]: sorted(cleaned.COLOURS)})
+    cleaned.write(tmp_path / "in", rows, contract, categories={odd["colour"]: sorted(cleaned.COLOURS)})
     with gang(tmp_path / "in", tmp_path / "out") as sound:
         assert sound.codes() == [0, 0], sound.lines
 
@@ -123,9 +123,9 @@ def test_early_stopping_keeps_the_best_round(tmp_path: Path) -> None:
 
 
 def test_without_a_primary_key_rows_have_none(tmp_path: Path) -> None:
-    said = cleaned.contract(**FEW_ROUNDS)
-    del said["primaryKey"]
-    cleaned.write(tmp_path / "in", cleaned.table(60), said)
+    contract = cleaned.contract(**FEW_ROUNDS)
+    del contract["primaryKey"]
+    cleaned.write(tmp_path / "in", cleaned.table(60), contract)
     with gang(tmp_path / "in", tmp_path / "out") as sound:
         assert sound.codes() == [0, 0], sound.lines
     assert "key" not in pq.read_schema(tmp_path / "out/parts/part-0000.parquet").names

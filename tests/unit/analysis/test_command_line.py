@@ -53,7 +53,7 @@ def test_one_member_is_a_gang_too(source: Path, tmp_path: Path) -> None:
         (("conformance",), "conformance needs the command of a member"),
     ],
 )
-def test_what_is_missing_is_said_in_one_line(arguments: tuple[str, ...], message: str) -> None:
+def test_one_line_names_what_is_missing(arguments: tuple[str, ...], message: str) -> None:
     done = run(*arguments)
     assert done.returncode == ExitCode.BAD_CONFIGURATION
     assert message in done.stderr

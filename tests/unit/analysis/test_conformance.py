@@ -71,6 +71,6 @@ def test_rows_scored_twice_are_found(tmp_path: Path) -> None:
     assert every_row_is_scored_once((sys.executable, "-c", program), tmp_path) is not None
 
 
-def test_what_cannot_be_checked_is_said(tmp_path: Path) -> None:
+def test_what_cannot_be_checked_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NotChecked, match="never written"):
         a_notice_is_written_down((sys.executable, "-c", "pass"), tmp_path)

@@ -1,11 +1,11 @@
-"""A gang that does not form in time: whoever notices first, the leader says who is missing. Both sides, without workers."""
+"""A gang that does not form in time: whoever notices first, the leader reports who is missing. Both sides, without workers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from analysis.config import Settings
 from analysis.follower import Follower
@@ -17,7 +17,6 @@ from spotline.exits import ExitCode
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
-    from analysis.supervisor import Supervisor
 
 SETTINGS = Settings(log_format="text", generation=1)
 SIZE = 3
@@ -32,16 +31,16 @@ class Host:
     stalled: bool = False
     done: bool = False
     per_member: int = 1
-    said: dict[str, dict[str, object]] = field(default_factory=dict)
+    logged: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.exit_reason: asyncio.Future[ExitReason] = asyncio.get_running_loop().create_future()
         self.tracker: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
 
     def log(self, event: str, **fields: object) -> None:
-        self.said[event] = fields
+        self.logged[event] = fields
 
-    def formed(self, tracker: tuple[str, int]) -> None:
+    def on_formed(self, tracker: tuple[str, int]) -> None:
         self.tracker.set_result(tracker)
 
     def stop(self, reason: str) -> None:
@@ -64,11 +63,11 @@ class Sides:
     async def follow(self, index: int, *, ready: bool = True) -> tuple[Follower, Host]:
         """A member that has found the leader and was accepted."""
         host = Host(ready=ready)
-        follower = Follower(SETTINGS, member(index), cast("Supervisor", host))
+        follower = Follower(SETTINGS, member(index), host)
         self.followers[index] = (follower, host)
         follower.on_leader({"address": "127.0.0.1", "port": self.port})
         await until(lambda: 0 < len(self.leader._hub._peers) == len(self.followers))
-        self.leader.tick(0)  # a beat is the first thing that a follower hears
+        self.leader.tick(0)  # a heartbeat is the first message that a follower gets
         await until(lambda: follower._accepted)
         return follower, host
 
@@ -80,7 +79,7 @@ def member(index: int) -> Member:
 @contextlib.asynccontextmanager
 async def sides(*, ready: bool = True) -> AsyncIterator[Sides]:
     host = Host(ready=ready)
-    leader = Leader(SETTINGS, member(0), cast("Supervisor", host))
+    leader = Leader(SETTINGS, member(0), host)
     port = await leader.open("127.0.0.1")
     assert port is not None
     made = Sides(leader, host, port)
@@ -115,7 +114,7 @@ def test_the_leader_names_who_never_came() -> None:
     in_a_loop(scene())
 
 
-def test_a_follower_whose_limit_is_over_first_has_the_leader_say_why() -> None:
+def test_a_follower_whose_limit_is_over_first_has_the_leader_give_the_reason() -> None:
     async def scene() -> None:
         async with sides() as gang:
             follower, host = await gang.follow(1)
@@ -123,7 +122,7 @@ def test_a_follower_whose_limit_is_over_first_has_the_leader_say_why() -> None:
             exit_reason = await gang.host.exit_reason
             assert (exit_reason.code, exit_reason.reason) == (ExitCode.GANG_NOT_FORMED, f"{OVERDUE}: missing members 2")
             closing = asyncio.create_task(gang.leader.close(exit_reason))
-            assert await host.exit_reason == exit_reason, "all tell the same reason"
+            assert await host.exit_reason == exit_reason, "all members have the same reason"
             await follower.close(exit_reason)
             await closing
 
@@ -145,10 +144,10 @@ def test_a_member_of_another_generation_is_not_let_in() -> None:
     async def scene() -> None:
         async with sides() as gang:
             host = Host()
-            stranger = Follower(replace(SETTINGS, generation=2), member(1), cast("Supervisor", host))
+            stranger = Follower(replace(SETTINGS, generation=2), member(1), host)
             stranger.on_leader({"address": "127.0.0.1", "port": gang.port})
-            await until(lambda: "refused" in host.said)
-            assert host.said["refused"] == {"reason": "this is the gang of another job or generation"}
+            await until(lambda: "refused" in host.logged)
+            assert host.logged["refused"] == {"reason": "this is the gang of another job or generation"}
             gang.leader.give_up(OVERDUE)
             assert (await gang.host.exit_reason).reason.endswith("missing members 1, 2")
             stranger.give_up(OVERDUE)
@@ -160,7 +159,7 @@ def test_a_member_of_another_generation_is_not_let_in() -> None:
 def test_a_follower_without_a_leader_gives_up_by_itself() -> None:
     async def scene() -> None:
         host = Host()
-        Follower(SETTINGS, member(1), cast("Supervisor", host)).give_up(OVERDUE)
+        Follower(SETTINGS, member(1), host).give_up(OVERDUE)
         exit_reason = await host.exit_reason
         assert (exit_reason.code, exit_reason.reason) == (
             ExitCode.GANG_NOT_FORMED,
@@ -171,7 +170,7 @@ def test_a_follower_without_a_leader_gives_up_by_itself() -> None:
 
 
 def test_a_limit_that_passes_while_the_gang_forms_ends_nothing() -> None:
-    """The word that the limit is over and the word that the gang has formed cross on their way."""
+    """The message that the limit is over and the message that the gang has formed cross on their way."""
 
     async def scene() -> None:
         async with sides() as gang:
@@ -181,7 +180,7 @@ def test_a_limit_that_passes_while_the_gang_forms_ends_nothing() -> None:
             follower.give_up(OVERDUE)
             await host.tracker
             follower.on_done()
-            await until(lambda: gang.leader._hub._peers[1].done)  # what was said before it has been heard, too
+            await until(lambda: gang.leader._hub._peers[1].done)  # the message before it has arrived, too
             assert not gang.host.exit_reason.done()
             gang.host.conclude(ExitReason.done())
 

@@ -30,8 +30,8 @@ ROUNDS, SEGMENT = 60, 10
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough work that a gang can be caught in the middle of it."""
     folder = tmp_path_factory.mktemp("source") / "clean-data"
-    said = cleaned.contract(rounds=ROUNDS, segment=SEGMENT, parameters={"subsample": 0.8, "max_depth": 4})
-    cleaned.write(folder, cleaned.table(6000), said)
+    contract = cleaned.contract(rounds=ROUNDS, segment=SEGMENT, parameters={"subsample": 0.8, "max_depth": 4})
+    cleaned.write(folder, cleaned.table(6000), contract)
     return folder
 
 
@@ -54,7 +54,7 @@ def finish(source: Path, output: Path, generation: int = 2, members: int = 2) ->
 def slowly(**variables: str) -> dict[str, Any]:
     """Have member 0 compute at round 15, so that the gang is surely caught between two checkpoints.
 
-    It goes on for longer than any test: a gang that loses a member does not wait for it. Who goes through with it says for how long.
+    It goes on for longer than any test: a gang that loses a member does not wait for it. A test that lets the gang finish sets a shorter time.
     """
     return {"pythonpath": SABOTAGE, "sabotage": "0:15:slow", "sabotage_seconds": "600", **variables}
 
@@ -132,12 +132,12 @@ def test_a_frozen_member_is_missed_by_the_others(source: Path, tmp_path: Path) -
         stop(doomed.worker(1))
         assert doomed.codes(without=1) == [TRY_AGAIN]
         (line,) = doomed.of("leaving")
-        assert "member 1 was lost: nothing heard for" in line["reason"]
+        assert "member 1 was lost: no heartbeat for" in line["reason"]
 
 
 @pytest.mark.parametrize("moment", ["15", "loading"])
 def test_a_slow_but_healthy_member_is_waited_for(source: Path, undisturbed: Path, tmp_path: Path, moment: str) -> None:
-    """Slow for twice the patience of these faster beats, as a minute is at the defaults."""
+    """Slow for twice the time that these shorter limits allow, as a minute is at the defaults."""
     variables = slowly(sabotage=f"1:{moment}:slow", sabotage_seconds="12", gang_loading_seconds="6")
     with gang(source, tmp_path, **variables) as slow:
         assert slow.codes() == [0, 0], slow.lines
@@ -214,7 +214,7 @@ def test_a_gang_that_is_awake_again_after_a_newer_one_writes_nothing(source: Pat
 
 
 def test_a_gang_that_does_not_form_gives_up(source: Path, tmp_path: Path) -> None:
-    """Whether member 1 comes in time on a busy machine is open, so what the leader says of it is, too."""
+    """Whether member 1 comes in time on a busy machine is open, so what the leader reports of it is, too."""
     with gang(source, tmp_path, 3, gang_forming_seconds="5") as incomplete:
         incomplete.members[2].kill()
         assert incomplete.codes()[:2] == [ExitCode.GANG_NOT_FORMED] * 2, incomplete.lines

@@ -33,7 +33,7 @@ def test_in_a_multi_node_job_the_address_is_the_containers(service: Service) -> 
     assert own_address(node, {"ECS_CONTAINER_METADATA_URI_V4": f"{service.url}/v4/task"}) == "10.0.9.9"
 
 
-def test_a_container_without_an_address_says_so(service: Service) -> None:
+def test_a_container_without_an_address_is_named(service: Service) -> None:
     service.items["/v4/task"] = json.dumps({"Networks": [{"NetworkMode": "host", "IPv4Addresses": [""]}]})
     with pytest.raises(MetadataUnavailable, match="names no IPv4 address"):
         container_address({"ECS_CONTAINER_METADATA_URI_V4": f"{service.url}/v4/task"})

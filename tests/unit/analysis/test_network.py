@@ -1,4 +1,4 @@
-"""What the gang's collective talks over, by what an image holds and a host passes in; folders stand for both."""
+"""The network that the gang's collective uses, by what an image holds and a host passes in; folders stand for both."""
 
 from __future__ import annotations
 
@@ -167,14 +167,14 @@ def test_gpus_are_the_device_files_that_ecs_passes_in(tmp_path: Path) -> None:
     assert hosts.gpus(tmp_path) == 2
 
 
-def test_each_member_says_once_what_it_computes_on_and_talks_over(tmp_path: Path) -> None:
+def test_each_member_logs_once_what_it_computes_on_and_over_which_network(tmp_path: Path) -> None:
     data.write(tmp_path / "in", data.table(300), data.contract(rounds=2, segment=2))
     with gang(tmp_path / "in", tmp_path / "out", workers_per_member="2") as members:
         assert members.codes() == [0, 0], members.lines
     lines = members.of("engine")
     assert sorted(line["member"] for line in lines) == [0, 1]
     if hosts.gpus():
-        pytest.skip("this machine has GPUs: what the line says of a CPU cannot be seen here")
+        pytest.skip("this machine has GPUs: what the line shows of a CPU cannot be seen here")
     for line in lines:
         assert (line["device"], line["gpus"], line["workers"]) == ("cpu", 0, 2)
         assert (line["collective"], line["provider"]) == ("xgboost", "tcp")

@@ -1,4 +1,4 @@
-"""The contract's parameters reach the engine, and what is wrong with them is said before a gang forms."""
+"""The contract's parameters reach the engine, and what is wrong with them is reported before a gang forms."""
 
 from typing import Any
 
@@ -82,6 +82,6 @@ def test_a_constraint_that_the_engine_cannot_read_is_the_contracts_fault() -> No
         try_out(whole(monotone_constraints=[1, 0]))
 
 
-def test_good_parameters_are_tried_out_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
+def test_good_parameters_are_tried_out_without_output(capfd: pytest.CaptureFixture[str]) -> None:
     try_out(whole(max_depth=3, subsample=0.5, eta=0.1))
     assert capfd.readouterr().out == ""

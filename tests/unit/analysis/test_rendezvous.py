@@ -16,11 +16,11 @@ def results(tmp_path: Path) -> LocalObjects:
     return LocalObjects(tmp_path)
 
 
-def test_nobody_is_found_before_the_leader_has_spoken(results: LocalObjects) -> None:
+def test_nobody_is_found_before_the_leader_has_announced_itself(results: LocalObjects) -> None:
     assert find(results, "job-1", 2) is None
 
 
-def test_the_leader_is_found_where_it_said(results: LocalObjects) -> None:
+def test_the_leader_is_found_where_it_listens(results: LocalObjects) -> None:
     announce(results, RECORD)
     assert find(results, "job-1", 2) == RECORD
 

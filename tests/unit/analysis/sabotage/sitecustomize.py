@@ -18,19 +18,19 @@ def _misbehave(what: str) -> None:
 
 
 def _prepare() -> None:
-    from analysis import beats
+    from analysis.protocol import SupervisorLink
 
     rank, at, what = os.environ["SABOTAGE"].split(":")
     if os.environ["WORKER_RANK"] != rank:
         return
-    say = beats.Beats.say
+    send = SupervisorLink.send
 
-    def say_and_misbehave(self: beats.Beats, **message: object) -> None:
-        say(self, **message)
+    def send_and_misbehave(self: SupervisorLink, **message: object) -> None:
+        send(self, **message)
         if at in (str(message.get("round")), message.get("phase")):
             _misbehave(what)
 
-    beats.Beats.say = say_and_misbehave  # type: ignore[method-assign]
+    SupervisorLink.send = send_and_misbehave  # type: ignore[method-assign]
 
 
 if "SABOTAGE" in os.environ and "WORKER_RANK" in os.environ and "analysis.worker" in " ".join(sys.orig_argv):
