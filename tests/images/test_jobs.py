@@ -16,7 +16,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from analysis.conformance.metadata import metadata_service
+from analysis.conformance.members import serve_metadata
 from spotline import layout
 from spotline.exits import ExitCode
 from spotline.manifests import AnalysisManifest, CleanManifest, ResultManifest
@@ -139,7 +139,7 @@ def node(aws: Mapping[str, str], index: int) -> dict[str, str]:
 @contextlib.contextmanager
 def instance() -> Iterator[dict[str, str]]:
     """Metadata of an instance, and of a container in awsvpc mode, that say 127.0.0.1; yields the variables that lead there."""
-    with metadata_service() as service:
+    with serve_metadata() as service:
         service.items["local-ipv4"] = "127.0.0.1"
         service.items["/v4/task"] = json.dumps({"Networks": [{"IPv4Addresses": ["127.0.0.1"]}]})
         yield {

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from analysis import hosts
+from analysis import hardware
 from analysis.conformance import data
 from analysis.engine import parameters
 from analysis.training import Boosting, Course, Trained
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.soak,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(hosts.gpus() == 0, reason="no GPU on this host"),
+    pytest.mark.skipif(hardware.count_gpus() == 0, reason="no GPU on this host"),
     pytest.mark.skipif(not xgb.build_info().get("USE_CUDA"), reason="this XGBoost is built without CUDA"),
 ]
 
@@ -68,7 +68,7 @@ def test_a_gang_on_a_gpu_resumes_bit_for_bit(tmp_path: Path, own: dict[str, floa
     with gang(tmp_path / "in", tmp_path / "again", 1, generation=2, **EVERY_GPU) as resumed:
         assert resumed.codes(200) == [0], resumed.lines
     details = json.loads((tmp_path / "again/manifest.json").read_bytes())["details"]
-    assert (details["device"], details["workers"]) == ("cuda", hosts.gpus())
+    assert (details["device"], details["workers"]) == ("cuda", hardware.count_gpus())
     assert digests(tmp_path / "again") == digests(tmp_path / "quiet")
 
 
@@ -85,7 +85,7 @@ def train(device: str) -> Measured:
     random = np.random.default_rng(1)
     rows = random.normal(size=(ROWS, FEATURES)).astype(np.float32)
     target = rows @ random.normal(size=FEATURES) + np.sin(3 * rows[:, 0]) * rows[:, 1]
-    whole = parameters("regression", {"max_depth": 6, "eta": 0.1}, device=device, threads=hosts.cores())
+    whole = parameters("regression", {"max_depth": 6, "eta": 0.1}, device=device, threads=hardware.count_cores())
     course = Course(rounds=ROUNDS, segment=SEGMENT, patience=None, maximise=False, seed=0)
     before, memory = gpu_mebibytes(), Memory()
     with memory:
@@ -138,7 +138,7 @@ def report(on_gpu: Measured, on_processor: Measured) -> str:
         for one in (on_gpu, on_processor)
     ]
     return (
-        f"{_nvidia_smi('name')} against {hosts.cores()} cores: {ROWS:,} rows of {FEATURES} features, {ROUNDS} rounds in segments of"
+        f"{_nvidia_smi('name')} against {hardware.count_cores()} cores: {ROWS:,} rows of {FEATURES} features, {ROUNDS} rounds in segments of"
         f" {SEGMENT}, quantisation included; {on_gpu.gpu_mebibytes} MiB of the GPU's memory at most.\n\n"
         + table(["device", "seconds", "rows a second, times rounds", "RMSE"], rows)
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import analysis.config
+import analysis.settings
 import ingest
 import launch_gang
 import notify
@@ -74,7 +74,7 @@ def test_postprocess_is_told_what_it_reads() -> None:
 
 @pytest.mark.parametrize("definition", ["spotline-analysis-spot", "spotline-analysis-on-demand"])
 def test_a_member_is_told_what_it_reads(definition: str) -> None:
-    analysis.config.load(read_job_variables(definition, OF_A_GANG))
+    analysis.settings.load_settings(read_job_variables(definition, OF_A_GANG))
 
 
 @pytest.mark.parametrize(

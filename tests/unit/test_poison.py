@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 import ingest
-from analysis import rendezvous
 from analysis.checkpoints import SCHEMA as POINTER_SCHEMA
 from analysis.checkpoints import Checkpoint, Pointer
+from analysis.membership import find_leader
 from analysis.outcomes import AnalysisError
 from announce.diagnosis import Ending, diagnose
 from announce.executions import _is_superseded
@@ -161,7 +161,7 @@ def read_published(body: bytes, place: Path) -> object:
 
 
 def read_rendezvous(body: bytes, place: Path) -> object:
-    return rendezvous.find(stored(place, rendezvous_key("j"), body), "j", 1)
+    return find_leader(stored(place, rendezvous_key("j"), body), "j", 1)
 
 
 def read_sums(body: bytes, place: Path) -> object:
@@ -332,7 +332,7 @@ def test_what_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match="1,099,511,627,776 bytes, more than"):
         AnalysisManifest.read(objects)
     assert noticed_members(objects, "j") == []
-    assert rendezvous.find(objects, "j", 1) is None
+    assert find_leader(objects, "j", 1) is None
     with pytest.raises(DocumentError, match="more than"):
         _read_sums(Analysed("at", objects, ANALYSIS), ANALYSIS.parts[0])
 

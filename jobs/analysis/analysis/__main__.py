@@ -33,9 +33,9 @@ def _conformance(arguments: list[str]) -> int:
     command = arguments[1:] if arguments[:1] == ["--"] else arguments
     if not command:
         raise SettingsError("conformance needs the command of a member: python -m analysis conformance -- COMMAND")
-    from analysis.conformance import report  # noqa: PLC0415
+    from analysis.conformance.checks import check_command  # noqa: PLC0415
 
-    return report.main(command)
+    return check_command(command)
 
 
 def _parser() -> argparse.ArgumentParser:

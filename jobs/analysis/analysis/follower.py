@@ -10,9 +10,9 @@ from analysis.protocol import Message, read_messages, send
 from spotline.exits import ExitCode
 
 if TYPE_CHECKING:
-    from analysis.config import Settings
     from analysis.membership import Member
     from analysis.roles import MemberControl
+    from analysis.settings import Settings
 
 _RETRY_SECONDS = 0.2
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xgboost as xgb
 
-from analysis import engine, hosts, network, shares, spool
+from analysis import engine, hardware, shares, spool
 from analysis.checkpoints import Lease, Resumed, fingerprint
 from analysis.encoding import Feature, Kind, engine_names, features_of, kind_of
 from analysis.outcomes import AnalysisError, Stopped
@@ -26,10 +26,10 @@ from spotline.manifests import AnalysisManifest, CleanManifest, Part, digest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analysis.config import Place, Settings
     from analysis.log import Log
     from analysis.membership import Member
     from analysis.protocol import SupervisorLink
+    from analysis.settings import Settings, Storage
 
 # With fewer rows than this that have a target, all of them train: a handful of held-out rows judges nothing.
 FEWEST_ROWS_TO_HOLD_OUT = 50
@@ -67,14 +67,21 @@ class Job:
     """One worker's part in the analysis of one run."""
 
     def __init__(
-        self, settings: Settings, member: Member, rank: int, workers: int, place: Place, link: SupervisorLink, log: Log
+        self,
+        settings: Settings,
+        member: Member,
+        rank: int,
+        workers: int,
+        storage: Storage,
+        link: SupervisorLink,
+        log: Log,
     ) -> None:
         self._settings = settings
         self._rank = rank
         self._workers = workers
         self._world = member.size * workers
         self._member = member
-        self._place = place
+        self._storage = storage
         self._link = link
         self._log = log
         self._began = time.monotonic()
@@ -112,15 +119,15 @@ class Job:
             self._publish(task, trained, body, resumed)
 
     def _task(self) -> tuple[Shards, Task]:
-        body = self._place.clean.read(MANIFEST, CleanManifest.MOST_BYTES).body
-        manifest = CleanManifest.from_json(body, self._place.clean.location(MANIFEST))
-        contract = Contract.from_json(self._place.contract.read("contract.json", MOST_BYTES).body)
+        body = self._storage.clean.read(MANIFEST, CleanManifest.MOST_BYTES).body
+        manifest = CleanManifest.from_json(body, self._storage.clean.location(MANIFEST))
+        contract = Contract.from_json(self._storage.contract.read("contract.json", MOST_BYTES).body)
         analysis = contract.analysis
         if analysis is None:
             raise AnalysisError("the contract names no target under spotline.analysis: there is nothing to analyse")
         if not any(shard.rows for shard in manifest.shards):
             raise AnalysisError("there is no clean row to analyse")
-        shards = Shards(self._place.clean, manifest)
+        shards = Shards(self._storage.clean, manifest)
         schema = shards.schema()
         kind = kind_of(schema.field(analysis.target).type) if analysis.target in schema.names else None
         if kind not in (Kind.NUMBER, Kind.BOOLEAN):
@@ -131,7 +138,7 @@ class Job:
         parameters = engine.parameters(
             "binary" if binary else "regression",
             analysis.parameters,
-            device=engine.choose_device(hosts.gpus(), self._rank % self._workers),
+            device=engine.choose_device(hardware.count_gpus(), self._rank % self._workers),
             threads=self._threads(sum(shard.rows for shard in manifest.shards)),
             features=features,
         )
@@ -149,23 +156,23 @@ class Job:
         if self._rank % self._workers:
             return
         device = parameters["device"].split(":")[0]
-        found = network.find_network(os.environ)
+        found = hardware.find_network(os.environ)
         self._log(
             "engine",
             xgboost=xgb.__version__,
             device=device,
-            gpus=hosts.gpus(),
+            gpus=hardware.count_gpus(),
             workers=self._workers,
             threads=parameters["nthread"],
             collective="nccl" if device == "cuda" else "xgboost",
-            provider=found.provider(device),
+            provider=found.find_provider(device),
             libfabric=found.libfabric,
             plugin=found.plugin,
             efa_devices=found.devices,
         )
 
     def _threads(self, rows: int) -> int:
-        offered = self._settings.worker_threads or max(1, hosts.cores() // self._workers)
+        offered = self._settings.worker_threads or max(1, hardware.count_cores() // self._workers)
         return max(1, min(offered, rows // self._world // ROWS_A_THREAD))
 
     def _load(self, shards: Shards, task: Task) -> spool.Spool:
@@ -219,7 +226,7 @@ class Job:
                 "device": task.parameters["device"].split(":")[0],
             }
             self._lease = Lease.claim(
-                self._place.results,
+                self._storage.results,
                 self._settings.generation,
                 self._member.job_id,
                 fingerprint(named),
@@ -280,12 +287,12 @@ class Job:
             )
         )
         names = _part(self._rank, part.rows)
-        deliver(part.rows_file, self._place.results, self._place.own + names.rows_path)
-        self._place.results.write(self._place.own + names.sums_path, part.sums)
+        deliver(part.rows_file, self._storage.results, self._storage.own + names.rows_path)
+        self._storage.results.write(self._storage.own + names.sums_path, part.sums)
         self._mark("scoring")
 
     def _publish(self, task: Task, trained: Trained, body: bytes, resumed: Resumed) -> None:
-        own, results = self._place.own, self._place.results
+        own, results = self._storage.own, self._storage.results
         details = self._details(task, trained, body)
         results.write(f"{own}model.ubj", body)
         results.write(
@@ -296,7 +303,7 @@ class Job:
             stop - start for start, stop in (shares.share(total, rank, self._world) for rank in range(self._world))
         ]
         manifest = AnalysisManifest(
-            clean=self._place.clean.location(MANIFEST),
+            clean=self._storage.clean.location(MANIFEST),
             clean_digest=task.clean_digest,
             members=self._member.size,
             rounds=task.course.rounds,

@@ -10,7 +10,7 @@ import sys
 import uuid
 from typing import TYPE_CHECKING
 
-from analysis import hosts
+from analysis import hardware
 from analysis.checkpoints import Pointer
 from analysis.outcomes import AnalysisError
 from spotline.exits import ExitCode
@@ -63,7 +63,7 @@ def _environment(source: Path, output: Path, members: int, environ: Mapping[str,
         "MEMBER_ADDRESS": "127.0.0.1",
         "GENERATION": str(_last_generation(output) + 1),
         "LOG_FORMAT": environ.get("LOG_FORMAT", "text"),
-        "WORKER_THREADS": environ.get("WORKER_THREADS", str(max(1, hosts.cores() // members))),
+        "WORKER_THREADS": environ.get("WORKER_THREADS", str(max(1, hardware.count_cores() // members))),
         "WORKERS_PER_MEMBER": "1",
     }
 

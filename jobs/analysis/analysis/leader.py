@@ -12,10 +12,10 @@ from analysis.outcomes import ExitReason
 from spotline.exits import ExitCode
 
 if TYPE_CHECKING:
-    from analysis.config import Settings
     from analysis.membership import Member
     from analysis.protocol import Message
     from analysis.roles import MemberControl
+    from analysis.settings import Settings
 
 TRACKER = (sys.executable, "-m", "analysis.tracker")
 _LINGER_SECONDS = 3

@@ -1,11 +1,16 @@
-"""Who this process is in its gang, as Batch's environment says."""
+"""Which member of the gang this process is, by Batch's variables, and how members find their leader: by a small record in S3."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from spotline.layout import parent_job_id
+from spotline.documents import KIB, DocumentError, build, parse_object
+from spotline.layout import parent_job_id, rendezvous_key
+from spotline.objects import ObjectMissing, Objects
 from spotline.settings import SettingsError
+
+RECORD_BYTES = 16 * KIB
 
 
 class Formation(StrEnum):
@@ -20,7 +25,7 @@ class Formation(StrEnum):
 class Member:
     """One member of a gang; member 0 is the leader.
 
-    `leader_address` is only known beforehand to the members of a multi-node job that are not the leader.
+    `leader_address` is set for the members of a multi-node job that are not the leader: Batch gives it to them.
     """
 
     index: int
@@ -55,31 +60,66 @@ class Member:
                 " on the command line give it --input DIR --output DIR --members N"
             )
         if "AWS_BATCH_JOB_NUM_NODES" in environ:
-            return cls._of_multi_node(environ, parent_job_id(job_id))
+            return cls._read_multi_node(environ, parent_job_id(job_id))
         if "AWS_BATCH_JOB_ARRAY_INDEX" in environ:
-            index, size = _number(environ, "AWS_BATCH_JOB_ARRAY_INDEX"), _number(environ, "AWS_BATCH_JOB_ARRAY_SIZE")
-            return cls(_within(index, size), size, parent_job_id(job_id), Formation.ARRAY)
+            index, size = (
+                _read_number(environ, "AWS_BATCH_JOB_ARRAY_INDEX"),
+                _read_number(environ, "AWS_BATCH_JOB_ARRAY_SIZE"),
+            )
+            return cls(_check_index(index, size), size, parent_job_id(job_id), Formation.ARRAY)
         return cls(0, 1, parent_job_id(job_id), Formation.ALONE)
 
     @classmethod
-    def _of_multi_node(cls, environ: Mapping[str, str], job_id: str) -> "Member":
-        size = _number(environ, "AWS_BATCH_JOB_NUM_NODES")
-        node, main = _number(environ, "AWS_BATCH_JOB_NODE_INDEX"), _number(environ, "AWS_BATCH_JOB_MAIN_NODE_INDEX")
-        index = (_within(node, size) - _within(main, size)) % size
+    def _read_multi_node(cls, environ: Mapping[str, str], job_id: str) -> "Member":
+        size = _read_number(environ, "AWS_BATCH_JOB_NUM_NODES")
+        node, main = (
+            _read_number(environ, "AWS_BATCH_JOB_NODE_INDEX"),
+            _read_number(environ, "AWS_BATCH_JOB_MAIN_NODE_INDEX"),
+        )
+        index = (_check_index(node, size) - _check_index(main, size)) % size
         address = environ.get("AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS")
         if index and not address:
             raise SettingsError("AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS is not set on a child node")
         return cls(index, size, job_id, Formation.MULTI_NODE, address if index else None)
 
 
-def _number(environ: Mapping[str, str], variable: str) -> int:
+@dataclass(frozen=True)
+class Rendezvous:
+    """Where the leader of one generation of one job listens: a record under the run's analysis prefix, keyed by the parent job's id."""
+
+    job_id: str
+    generation: int
+    address: str
+    port: int
+
+
+def announce_leader(results: Objects, record: Rendezvous) -> None:
+    """Write the record. Only this job writes under its key, so there is nothing to be conditional on."""
+    results.write(rendezvous_key(record.job_id), json.dumps(asdict(record)).encode())
+
+
+def find_leader(results: Objects, job_id: str, generation: int) -> Rendezvous | None:
+    """The leader's record, or None while there is none that can be read, or only one of another job or generation.
+
+    Whoever waits for it gives up when the time for forming the gang is over.
+    """
+    name = results.location(rendezvous_key(job_id))
+    try:
+        body = results.read(rendezvous_key(job_id), RECORD_BYTES).body
+        record = build(Rendezvous, parse_object(body, name, RECORD_BYTES), name)
+    except (ObjectMissing, DocumentError):
+        return None
+    return record if (record.job_id, record.generation) == (job_id, generation) else None
+
+
+def _read_number(environ: Mapping[str, str], variable: str) -> int:
     text = environ.get(variable, "")
     if not text.isdecimal():
         raise SettingsError(f"{variable}={text!r} is not a whole number; Batch sets it beside the job's index")
     return int(text)
 
 
-def _within(index: int, size: int) -> int:
+def _check_index(index: int, size: int) -> int:
     if index >= size:
         raise SettingsError(f"the member's index {index} is outside a gang of {size}")
     return index

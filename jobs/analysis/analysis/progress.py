@@ -9,8 +9,8 @@ only when *every* worker is stalled.
 
 from dataclasses import dataclass
 
-from analysis.config import Settings
 from analysis.protocol import Phase
+from analysis.settings import Settings
 
 # A thread that sends a heartbeat a second uses about a hundredth of this; a worker that computes uses a hundred times as much.
 WORKING_SHARE = 0.01

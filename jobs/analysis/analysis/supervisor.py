@@ -12,25 +12,25 @@ import signal
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from analysis import config, hosts, network
 from analysis.follower import Follower
+from analysis.hardware import count_gpus, require_efa
+from analysis.instance import InstanceMetadata, Notice, find_own_address, wait_for_spot_notice, write_notice
 from analysis.leader import Leader
 from analysis.log import Log
 from analysis.membership import Formation, Member
-from analysis.metadata import InstanceMetadata, own_address
-from analysis.notices import Notice, poll, write_notice
 from analysis.outcomes import ExitReason
 from analysis.progress import WorkerProgress
 from analysis.protocol import Phase
+from analysis.settings import load_settings
 from analysis.worker_process import WorkerProcess, describe_status, kill_workers, start_worker
 from spotline.exits import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analysis.config import Settings
     from analysis.protocol import Message
     from analysis.roles import Role
+    from analysis.settings import Settings
 
 # How long a member that leaves waits until its notice is written to S3.
 _NOTICE_WRITE_SECONDS = 10
@@ -50,7 +50,7 @@ class Supervisor:
         self._workers: list[WorkerProcess] = []
         self._background: set[asyncio.Task[Any]] = set()
         self._notice_writes: set[asyncio.Task[Any]] = set()
-        self._per_member = settings.workers_per_member or hosts.gpus() or 1
+        self._per_member = settings.workers_per_member or count_gpus() or 1
         self._formed = False
         self._role: Role = (Leader if member.leads else Follower)(settings, member, self)
 
@@ -127,7 +127,9 @@ class Supervisor:
             shutil.rmtree(scratch, ignore_errors=True)
 
     async def _start(self, scratch: str) -> None:
-        address = self._settings.member_address or await asyncio.to_thread(own_address, self._member, self._environ)
+        address = self._settings.member_address or await asyncio.to_thread(
+            find_own_address, self._member, self._environ
+        )
         announced = await self._role.open(address)
         environ = {**self._environ, "TMPDIR": scratch, "WORKERS_PER_MEMBER": str(self._per_member)}
         if announced is not None:
@@ -201,7 +203,7 @@ class Supervisor:
             )
 
     async def _wait_for_notice(self, instance: InstanceMetadata) -> None:
-        notice = await poll(instance, self._settings.notice_poll_seconds)
+        notice = await wait_for_spot_notice(instance, self._settings.notice_poll_seconds)
         self._on_notice(Notice("spot", notice), self._settings.notice_leave_seconds)
 
     def _on_sigterm(self) -> None:
@@ -255,8 +257,8 @@ class Supervisor:
 def main(environ: Mapping[str, str] = os.environ) -> int:
     """Be one member, as the environment says; returns the exit code."""
     member = Member.discover(environ)
-    settings = config.load(environ)
-    network.require_efa(environ)
+    settings = load_settings(environ)
+    require_efa(environ)
     log = Log(settings.log_format, {"generation": settings.generation, "member": member.index})
 
     async def run_member() -> int:

@@ -13,18 +13,18 @@ import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from analysis import config, rendezvous
 from analysis.log import Log
-from analysis.membership import Member
+from analysis.membership import Member, Rendezvous, announce_leader, find_leader
 from analysis.outcomes import PROGRAM_FAILED, AnalysisError, ExitReason, FencedOff, Stopped
 from analysis.protocol import SupervisorLink
+from analysis.settings import load_settings, open_storage
 from spotline.documents import DocumentError
 from spotline.exits import ExitCode
 from spotline.objects import ObjectMissing
 from spotline.settings import SettingsError
 
 if TYPE_CHECKING:
-    from analysis.config import Place, Settings
+    from analysis.settings import Settings, Storage
 
 # How often a member searches for the leader's record, and for a newer one until the gang has formed, in seconds.
 _SEARCH_SECONDS = 0.1
@@ -34,7 +34,7 @@ _SEARCH_AGAIN_SECONDS = 2.0
 def main() -> None:
     """Run one worker and leave with its exit code, without the engine's destructors, which may hang or crash."""
     sys.meta_path.insert(0, _WithoutPandas())
-    settings = config.load()
+    settings = load_settings()
     member = Member.discover(os.environ)
     rank = int(os.environ["WORKER_RANK"])
     link = SupervisorLink.start(os.environ, settings.gang_beat_seconds)
@@ -51,15 +51,15 @@ def main() -> None:
 
 def _work(settings: Settings, member: Member, rank: int, link: SupervisorLink, log: Log) -> tuple[ExitReason, bool]:
     """The work, with every error turned into the exit reason that it means; the flag marks errors of the collective."""
-    place = config.place(settings, member.job_id)
+    storage = open_storage(settings, member.job_id)
     if rank % max(1, _count_workers(settings)) == 0:
-        threading.Thread(target=_meet_leader, args=(settings, member, place, link), daemon=True).start()
+        threading.Thread(target=_meet_leader, args=(settings, member, storage, link), daemon=True).start()
     from xgboost.core import XGBoostError  # noqa: PLC0415  seconds of imports, after the thread above has begun its search
 
     from analysis.job import Job  # noqa: PLC0415
 
     try:
-        Job(settings, member, rank, _count_workers(settings), place, link, log).run()
+        Job(settings, member, rank, _count_workers(settings), storage, link, log).run()
     except Stopped:
         return ExitReason.lost("left at a boundary, as asked"), False
     except FencedOff as fenced:
@@ -79,19 +79,17 @@ def _work(settings: Settings, member: Member, rank: int, link: SupervisorLink, l
     return ExitReason.done(), False
 
 
-def _meet_leader(settings: Settings, member: Member, place: Place, link: SupervisorLink) -> None:
+def _meet_leader(settings: Settings, member: Member, storage: Storage, link: SupervisorLink) -> None:
     """Bring the leader and this member together through the record in the run's results."""
     if member.size == 1:
         return
     if member.leads:
         address, _, port = os.environ["LEADER_ENDPOINT"].rpartition(":")
-        rendezvous.announce(
-            place.results, rendezvous.Rendezvous(member.job_id, settings.generation, address, int(port))
-        )
+        announce_leader(storage.results, Rendezvous(member.job_id, settings.generation, address, int(port)))
         return
     found = None
     while link.tracker.empty():
-        record = rendezvous.find(place.results, member.job_id, settings.generation)
+        record = find_leader(storage.results, member.job_id, settings.generation)
         if record is not None and record != found:
             found = record
             link.send(leader=asdict(record))

@@ -7,11 +7,11 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from analysis.config import Settings
 from analysis.follower import Follower
 from analysis.leader import Leader
 from analysis.membership import Formation, Member
 from analysis.outcomes import ExitReason
+from analysis.settings import Settings
 from spotline.exits import ExitCode
 
 if TYPE_CHECKING:

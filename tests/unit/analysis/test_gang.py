@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.conformance import data as cleaned
-from analysis.rendezvous import Rendezvous, announce
+from analysis.membership import Rendezvous, announce_leader
 from spotline.exits import ExitCode
 from spotline.layout import notice_key
 from spotline.manifests import AnalysisManifest
@@ -234,7 +234,7 @@ def test_members_that_come_long_after_the_leader_still_join(source: Path, tmp_pa
 def test_the_record_of_a_leader_before_this_one_is_given_up_for_the_new_one(source: Path, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        announce(LocalObjects(tmp_path), Rendezvous("job-1", 1, "127.0.0.1", taken.getsockname()[1]))
+        announce_leader(LocalObjects(tmp_path), Rendezvous("job-1", 1, "127.0.0.1", taken.getsockname()[1]))
         with gang(source, tmp_path) as late:
             assert late.codes() == [0, 0], late.lines
 

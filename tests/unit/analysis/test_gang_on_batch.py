@@ -13,7 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from analysis.conformance import data as cleaned
-from analysis.conformance.metadata import Service, metadata_service
+from analysis.conformance.members import MetadataService, serve_metadata
 from spotline import layout
 from spotline.exits import ExitCode
 from spotline.manifests import AnalysisManifest
@@ -66,17 +66,17 @@ def buckets(aws: None, source: Path) -> S3Client:
 
 
 @pytest.fixture
-def instances() -> Iterator[list[Service]]:
+def instances() -> Iterator[list[MetadataService]]:
     """An instance for each member."""
     with contextlib.ExitStack() as running:
-        services = [running.enter_context(metadata_service()) for _ in range(MEMBERS)]
+        services = [running.enter_context(serve_metadata()) for _ in range(MEMBERS)]
         for service in services:
             service.items["local-ipv4"] = "127.0.0.1"
             service.items["/v4/task"] = json.dumps({"Networks": [{"IPv4Addresses": ["127.0.0.1"]}]})
         yield services
 
 
-def common_variables(instance: Service, generation: int) -> dict[str, str]:
+def common_variables(instance: MetadataService, generation: int) -> dict[str, str]:
     """The variables of every member, on either market."""
     return {
         **FASTER,
@@ -90,7 +90,7 @@ def common_variables(instance: Service, generation: int) -> dict[str, str]:
     }
 
 
-def array_child(instance: Service, index: int, generation: int) -> dict[str, str]:
+def array_child(instance: MetadataService, index: int, generation: int) -> dict[str, str]:
     return {
         **common_variables(instance, generation),
         "AWS_BATCH_JOB_ID": f"array-{generation}:{index}",
@@ -99,7 +99,7 @@ def array_child(instance: Service, index: int, generation: int) -> dict[str, str
     }
 
 
-def node(instance: Service, index: int, generation: int) -> dict[str, str]:
+def node(instance: MetadataService, index: int, generation: int) -> dict[str, str]:
     main = {} if index == 0 else {"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS": "127.0.0.1"}
     return {
         **common_variables(instance, generation),
@@ -122,7 +122,7 @@ def started(environments: list[dict[str, str]]) -> Iterator[Gang]:
 
 
 def test_on_demand_ends_what_spot_began(
-    buckets: S3Client, instances: list[Service], source: Path, tmp_path: Path
+    buckets: S3Client, instances: list[MetadataService], source: Path, tmp_path: Path
 ) -> None:
     # Given an array on Spot whose member 1 gets a notice in mid-training
     slow = {"PYTHONPATH": SABOTAGE, "SABOTAGE": f"0:{SEGMENT + 5}:slow", "SABOTAGE_SECONDS": "5"}
@@ -155,14 +155,14 @@ def published(s3: S3Client, manifest: AnalysisManifest) -> dict[str, str]:
     return {key.rpartition("/")[2]: hashlib.sha256(body).hexdigest() for key, body in bodies.items()}
 
 
-def test_a_missing_shard_in_a_bucket_is_named(buckets: S3Client, instances: list[Service]) -> None:
+def test_a_missing_shard_in_a_bucket_is_named(buckets: S3Client, instances: list[MetadataService]) -> None:
     buckets.delete_object(Bucket=MIDDLE, Key=f"{layout.preprocess_prefix(RUN)}clean/shard-0001.parquet")
     with started([array_child(instance, index, 1) for index, instance in enumerate(instances)]) as failing:
         assert failing.codes() == [1] * MEMBERS, failing.lines
     assert "shard-0001.parquet is missing" in failing.of("leaving")[0]["reason"]
 
 
-def test_without_the_runs_variables_every_missing_one_is_named(instances: list[Service]) -> None:
+def test_without_the_runs_variables_every_missing_one_is_named(instances: list[MetadataService]) -> None:
     environ = array_child(instances[0], 0, 1)
     for name in ("RUN_ID", "GENERATION", "RESULTS_BUCKET"):
         del environ[name]

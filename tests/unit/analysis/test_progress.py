@@ -2,9 +2,9 @@
 
 import pytest
 
-from analysis.config import Settings
 from analysis.progress import WorkerProgress, compute_progress_timeout
 from analysis.protocol import Phase
+from analysis.settings import Settings
 
 SETTINGS = Settings(gang_silence_seconds=15, gang_stuck_seconds=20, gang_stuck_factor=5, gang_loading_seconds=120)
 

@@ -1,17 +1,17 @@
-"""Members of a command under test: started as Batch starts them, disturbed, and waited for."""
+"""Members of a command under test: started as Batch starts them, with metadata services of their own, disturbed, and waited for."""
 
 from __future__ import annotations
 
 import contextlib
+import http.server
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from analysis.conformance.metadata import Service, metadata_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,8 +35,8 @@ class Gang:
         """Every generation is a job of its own."""
         return f"conformance-{self.generation}"
 
-    def environment(self, index: int, instance: Service) -> dict[str, str]:
-        """What one member is given."""
+    def build_environment(self, index: int, instance: MetadataService) -> dict[str, str]:
+        """The variables of one member."""
         shared = {
             **os.environ,
             "GENERATION": str(self.generation),
@@ -64,16 +64,16 @@ class Gang:
         }
 
 
-class Running:
+class RunningMembers:
     """The members that run; each leads a process group, so that a signal reaches all that it started."""
 
-    def __init__(self, gang: Gang, instance: Service, indices: Sequence[int]) -> None:
+    def __init__(self, gang: Gang, instance: MetadataService, indices: Sequence[int]) -> None:
         self.gang = gang
         self.instance = instance
         self.processes = {
             index: subprocess.Popen(
                 gang.command,
-                env=gang.environment(index, instance),
+                env=gang.build_environment(index, instance),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
@@ -89,7 +89,7 @@ class Running:
             else:
                 self.processes[index].send_signal(number)
 
-    def codes(self, seconds: float, without: int | None = None) -> dict[int, int | None]:
+    def wait_for_codes(self, seconds: float, without: int | None = None) -> dict[int, int | None]:
         """The members' exit codes, None for those that have not left in time."""
         deadline = time.monotonic() + seconds
         codes: dict[int, int | None] = {}
@@ -110,28 +110,73 @@ class Running:
         return path.exists()
 
     def end(self) -> None:
-        """Leave nothing behind."""
+        """Kill every member that still runs."""
         for index, process in self.processes.items():
             self.send(index, signal.SIGKILL)
             process.wait()
 
 
 @contextlib.contextmanager
-def running(gang: Gang, indices: Sequence[int] | None = None) -> Iterator[Running]:
-    """A gang, or some of its members, with instance metadata that says 127.0.0.1."""
-    with metadata_service() as instance:
+def run_members(gang: Gang, indices: Sequence[int] | None = None) -> Iterator[RunningMembers]:
+    """A gang, or some of its members, with instance metadata that gives 127.0.0.1."""
+    with serve_metadata() as instance:
         instance.items["local-ipv4"] = "127.0.0.1"
         instance.items["/v4/task"] = json.dumps({"Networks": [{"IPv4Addresses": ["127.0.0.1"]}]})
-        members = Running(gang, instance, range(gang.members) if indices is None else indices)
+        members = RunningMembers(gang, instance, range(gang.members) if indices is None else indices)
         try:
             yield members
         finally:
             members.end()
 
 
+class MetadataService(http.server.ThreadingHTTPServer):
+    """IMDSv2 and ECS's task metadata, with what the test puts into `items`."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.items: dict[str, str] = {}
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: MetadataService
+
+    def do_PUT(self) -> None:
+        lifetime = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds")
+        self._answer("the-token" if lifetime else None)
+
+    def do_GET(self) -> None:
+        ecs = self.path.startswith("/v4/")
+        allowed = ecs or self.headers.get("X-aws-ec2-metadata-token") == "the-token"
+        self._answer(self.server.items.get(self.path.removeprefix("/latest/meta-data/")) if allowed else None)
+
+    def _answer(self, body: str | None) -> None:
+        self.send_response(404 if body is None else 200)
+        self.end_headers()
+        self.wfile.write((body or "").encode())
+
+    def log_message(self, _format: str, *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serve_metadata() -> Iterator[MetadataService]:
+    """A service that answers until the end of the block."""
+    with MetadataService() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def _signal_tree(pid: int, number: signal.Signals) -> None:
     """Signal a process and all below it; first the children, which a dead parent would no longer name."""
-    children: Mapping[int, list[int]] = _children()
+    children: Mapping[int, list[int]] = _list_children()
     todo, found = [pid], []
     while todo:
         one = todo.pop()
@@ -142,7 +187,7 @@ def _signal_tree(pid: int, number: signal.Signals) -> None:
             os.kill(one, number)
 
 
-def _children() -> Mapping[int, list[int]]:
+def _list_children() -> Mapping[int, list[int]]:
     """Every process's children."""
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     found: dict[int, list[int]] = {}

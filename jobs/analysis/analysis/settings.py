@@ -55,7 +55,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Place:
+class Storage:
     """Where a gang reads and writes.
 
     `clean` holds the clean manifest, `contract` is the key of the contract in `run`, `results` is the analysis prefix and
@@ -68,7 +68,7 @@ class Place:
     own: str
 
 
-def load(environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings and check that they contain where the run's files lie.
 
     Raises
@@ -93,14 +93,14 @@ class _Cloud:
     results_bucket: str
 
 
-def place(settings: Settings, job_id: str) -> Place:
+def open_storage(settings: Settings, job_id: str) -> Storage:
     """Open the run's files: two folders on the command line, two buckets on AWS."""
     if settings.analysis_input:
         source = open_objects(settings.analysis_input)
-        return Place(clean=source, contract=source, results=open_objects(settings.analysis_output), own="")
+        return Storage(clean=source, contract=source, results=open_objects(settings.analysis_output), own="")
     intermediate = open_objects(f"s3://{settings.intermediate_bucket}/")
     results = open_objects(f"s3://{settings.results_bucket}/{layout.analysis_prefix(settings.run_id)}")
-    return Place(
+    return Storage(
         clean=intermediate.at(layout.preprocess_prefix(settings.run_id)),
         contract=intermediate.at(layout.run_prefix(settings.run_id)),
         results=results,

@@ -1,4 +1,4 @@
-"""The network that the gang's collective uses, by what an image holds and a host passes in; folders stand for both."""
+"""The host's GPUs, and the network that the gang's collective uses, by what an image holds and a host passes in; folders stand for both."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import analysis
-from analysis import engine, hosts
+from analysis import engine, hardware
 from analysis.conformance import data
-from analysis.network import Network, find_network, require_efa
+from analysis.hardware import Network, find_network, require_efa
 from spotline.exits import ExitCode
 from spotline.settings import SettingsError
 from tests.unit.analysis.gangs import gang
@@ -28,7 +28,7 @@ IMAGE = {
 }
 
 
-def build(root: Path, *files: str) -> Path:
+def make_files(root: Path, *files: str) -> Path:
     """A container's root folder with these files."""
     for file in files:
         (root / file).parent.mkdir(parents=True, exist_ok=True)
@@ -37,15 +37,15 @@ def build(root: Path, *files: str) -> Path:
 
 
 def test_a_whole_efa_is_found_and_used_by_gpus(tmp_path: Path) -> None:
-    found = find_network(IMAGE, build(tmp_path, LIBFABRIC, PLUGIN, *DEVICES))
+    found = find_network(IMAGE, make_files(tmp_path, LIBFABRIC, PLUGIN, *DEVICES))
     assert found == Network(str(tmp_path / LIBFABRIC), str(tmp_path / PLUGIN), 4)
-    assert (found.provider("cuda:3"), found.provider("cpu")) == ("efa", "tcp")
+    assert (found.find_provider("cuda:3"), found.find_provider("cpu")) == ("efa", "tcp")
 
 
 def test_an_image_without_efa_uses_tcp(tmp_path: Path) -> None:
-    found = find_network({}, build(tmp_path, "usr/lib/libc.so.6"))
+    found = find_network({}, make_files(tmp_path, "usr/lib/libc.so.6"))
     assert found == Network()
-    assert found.provider("cuda:0") == "tcp"
+    assert found.find_provider("cuda:0") == "tcp"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_whatever_is_missing_when_efa_is_asked_for_is_named(
     tmp_path: Path, files: tuple[str, ...], missing: str
 ) -> None:
     with pytest.raises(SettingsError) as refused:
-        require_efa(IMAGE, build(tmp_path, *files))
+        require_efa(IMAGE, make_files(tmp_path, *files))
     assert missing in str(refused.value)
     assert "--target efa" in str(refused.value)
 
@@ -72,12 +72,12 @@ def test_nothing_is_asked_of_an_image_where_efa_is_not_asked_for(tmp_path: Path)
 
 
 def test_a_whole_efa_is_accepted(tmp_path: Path) -> None:
-    require_efa(IMAGE, build(tmp_path, LIBFABRIC, PLUGIN, *DEVICES))
+    require_efa(IMAGE, make_files(tmp_path, LIBFABRIC, PLUGIN, *DEVICES))
 
 
 def test_the_loaders_own_configuration_counts(tmp_path: Path) -> None:
     # Given an image whose libraries only the loader's configuration names, as the EFA installer leaves it
-    build(tmp_path, LIBFABRIC, PLUGIN, *DEVICES)
+    make_files(tmp_path, LIBFABRIC, PLUGIN, *DEVICES)
     folder = tmp_path / "etc/ld.so.conf.d"
     folder.mkdir(parents=True)
     (folder / "000_efa.conf").write_text("# EFA\n/opt/amazon/efa/lib\n")
@@ -89,7 +89,9 @@ def test_the_loaders_own_configuration_counts(tmp_path: Path) -> None:
 def test_the_shipped_image_finds_what_the_efa_installer_leaves(tmp_path: Path, folder: str) -> None:
     # Given the variables of the Dockerfile, and the installer's folders: Debian's for the plugin, or the plain one of older versions
     [path] = re.findall(r"LD_LIBRARY_PATH=([^$\s]+)", DOCKERFILE.read_text())
-    found = find_network({"LD_LIBRARY_PATH": path}, build(tmp_path, LIBFABRIC, f"{folder}/libnccl-net.so", *DEVICES))
+    found = find_network(
+        {"LD_LIBRARY_PATH": path}, make_files(tmp_path, LIBFABRIC, f"{folder}/libnccl-net.so", *DEVICES)
+    )
     assert found.missing == ()
 
 
@@ -118,7 +120,7 @@ def test_the_shipped_image_has_efa_only_where_it_is_asked_for_and_pins_its_insta
 )
 def test_the_plugin_is_the_one_that_nccl_would_take(tmp_path: Path, chosen: str, file: str, found: bool) -> None:
     environ = {**IMAGE, "NCCL_NET_PLUGIN": chosen}
-    plugin = find_network(environ, build(tmp_path, f"opt/amazon/ofi-nccl/lib/{file}")).plugin
+    plugin = find_network(environ, make_files(tmp_path, f"opt/amazon/ofi-nccl/lib/{file}")).plugin
     assert (plugin is not None) is found
 
 
@@ -162,9 +164,9 @@ def test_a_worker_takes_a_gpu_only_where_both_container_and_engine_have_one(
 
 
 def test_gpus_are_the_device_files_that_ecs_passes_in(tmp_path: Path) -> None:
-    assert hosts.gpus(tmp_path / "missing") == 0
-    build(tmp_path, "nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm", "sda1")
-    assert hosts.gpus(tmp_path) == 2
+    assert hardware.count_gpus(tmp_path / "missing") == 0
+    make_files(tmp_path, "nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm", "sda1")
+    assert hardware.count_gpus(tmp_path) == 2
 
 
 def test_each_member_logs_once_what_it_computes_on_and_over_which_network(tmp_path: Path) -> None:
@@ -173,7 +175,7 @@ def test_each_member_logs_once_what_it_computes_on_and_over_which_network(tmp_pa
         assert members.codes() == [0, 0], members.lines
     lines = members.of("engine")
     assert sorted(line["member"] for line in lines) == [0, 1]
-    if hosts.gpus():
+    if hardware.count_gpus():
         pytest.skip("this machine has GPUs: what the line shows of a CPU cannot be seen here")
     for line in lines:
         assert (line["device"], line["gpus"], line["workers"]) == ("cpu", 0, 2)

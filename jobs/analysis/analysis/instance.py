@@ -1,26 +1,30 @@
-"""What the instance and the container say about themselves: this member's address, and a Spot notice.
+"""What a member learns from its instance: its own address, and Spot interruption notices, which it writes to S3.
 
-Both are plain HTTP on a link-local address, read without an SDK so that a supervisor stays small.
+The metadata services are plain HTTP on a link-local address, read without an SDK so that a supervisor stays small.
 """
 
+import asyncio
 import contextlib
 import http.client
+import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from analysis.membership import Formation, Member
+from analysis.settings import Settings, open_storage
 from spotline.documents import DocumentError, parse_object
+from spotline.layout import notice_key
 from spotline.settings import SettingsError
 
 INSTANCE_METADATA = "http://169.254.169.254"
 _TOKEN_SECONDS = 21600
 # Metadata services are throttled and may be late after a boot: one failure is no reason to call a run misconfigured.
 _ATTEMPTS, _PAUSE_SECONDS = 5, 1.0
-_NO_ADDRESS = "this member cannot learn its own address"
+_NO_ADDRESS = "this member cannot find its own address"
 _WAY_OUT = "In host mode the instance must allow IMDSv2 with a hop limit of 2; MEMBER_ADDRESS sets the address by hand"
 
 
@@ -42,14 +46,14 @@ class InstanceMetadata:
             return None
         return cls(environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or INSTANCE_METADATA)
 
-    def local_ipv4(self) -> str:
+    def read_local_ipv4(self) -> str:
         """The instance's private address, which is also that of a container in host mode."""
         address = self._get("local-ipv4")
         if address is None:
-            raise MetadataUnavailable(f"{self.base} knows no local-ipv4")
+            raise MetadataUnavailable(f"{self.base} has no local-ipv4")
         return address
 
-    def spot_notice(self) -> dict[str, object] | None:
+    def read_spot_notice(self) -> dict[str, object] | None:
         """The instance's interruption notice (`action`, `time`), or None while there is none."""
         body = self._get("spot/instance-action")
         return None if body is None else _parse(body, f"{self.base}, spot/instance-action")
@@ -69,7 +73,7 @@ class InstanceMetadata:
         return body.strip()
 
 
-def container_address(environ: Mapping[str, str], timeout: float = 2) -> str:
+def read_container_address(environ: Mapping[str, str], timeout: float = 2) -> str:
     """A container's own address in awsvpc mode ("Task metadata endpoint version 4", ECS developer guide)."""
     base = environ.get("ECS_CONTAINER_METADATA_URI_V4")
     if not base:
@@ -81,24 +85,24 @@ def container_address(environ: Mapping[str, str], timeout: float = 2) -> str:
     for network in networks if isinstance(networks, list) else ():
         addresses = network.get("IPv4Addresses") if isinstance(network, dict) else None
         for address in filter(None, addresses if isinstance(addresses, list) else ()):
-            return str(address)  # ECS tells of host mode as one empty address
+            return str(address)  # in host mode ECS lists one empty address
     raise MetadataUnavailable(f"{base} names no IPv4 address")
 
 
-def own_address(member: Member, environ: Mapping[str, str]) -> str:
+def find_own_address(member: Member, environ: Mapping[str, str]) -> str:
     """The address under which the other members reach this one.
 
     Raises
     ------
     SettingsError
-        When the metadata service that ought to know it does not answer, though it was asked several times.
+        When the metadata service does not answer, though it was asked several times.
     """
     if member.formation is Formation.ALONE:
         return "127.0.0.1"
     if member.formation is Formation.MULTI_NODE:
-        ask: Callable[[], str] = partial(container_address, environ)
+        ask: Callable[[], str] = partial(read_container_address, environ)
     elif instance := InstanceMetadata.discover(environ):
-        ask = instance.local_ipv4
+        ask = instance.read_local_ipv4
     else:
         raise SettingsError(f"{_NO_ADDRESS}: AWS_EC2_METADATA_DISABLED is true. {_WAY_OUT}")
     for _ in range(_ATTEMPTS - 1):
@@ -109,6 +113,31 @@ def own_address(member: Member, environ: Mapping[str, str]) -> str:
         return ask()
     except OSError as cause:
         raise SettingsError(f"{_NO_ADDRESS}: {cause}. {_WAY_OUT}") from cause
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Why this member must leave. `spot`: EC2's Spot interruption notice, with its `action` and `time`. `sigterm`: the container is being stopped."""
+
+    kind: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+async def wait_for_spot_notice(instance: InstanceMetadata, seconds: float) -> dict[str, Any]:
+    """Wait for the instance's interruption notice. A metadata service that fails is asked again: notices are best effort anyway."""
+    while True:
+        with contextlib.suppress(MetadataUnavailable, OSError):
+            notice = await asyncio.to_thread(instance.read_spot_notice)
+            if notice is not None:
+                return notice
+        await asyncio.sleep(seconds)
+
+
+def write_notice(settings: Settings, member: Member, notice: Notice) -> None:
+    """Write the notice beside the checkpoints, where it counts as an interruption whatever the exit codes say."""
+    record = {"job_id": member.job_id, "generation": settings.generation, "member": member.index, **asdict(notice)}
+    results = open_storage(settings, member.job_id).results
+    results.write(notice_key(member.job_id, member.index), json.dumps(record).encode())
 
 
 def _parse(body: str, name: str) -> dict[str, Any]:
