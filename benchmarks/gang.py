@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xgboost as xgb
 
-from analysis.shares import is_validation
+from analysis.partition import is_validation
 from spotline.manifests import CleanManifest, Shard, digest
 
 SHARD_ROWS = 250_000

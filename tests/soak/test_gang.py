@@ -80,8 +80,8 @@ def hosts() -> Iterator[list[Host]]:
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("soak") / "in"
-    said = cleaned.contract(rounds=ROUNDS, segment=SEGMENT, parameters={"subsample": 0.8, "max_depth": 6})
-    cleaned.write(folder, cleaned.table(20_000), said, row_group=2_000)
+    contract = cleaned.build_contract(rounds=ROUNDS, segment=SEGMENT, parameters={"subsample": 0.8, "max_depth": 6})
+    cleaned.write_clean_data(folder, cleaned.build_table(20_000), contract, row_group=2_000)
     return folder
 
 

@@ -18,8 +18,8 @@ import xgboost as xgb
 
 from analysis import hardware
 from analysis.conformance import data
-from analysis.engine import parameters
-from analysis.training import Boosting, Course, Trained
+from analysis.engine import build_parameters
+from analysis.training import Boosting, Trained, TrainingPlan
 from tests.soak.document import table, write_section
 from tests.unit.analysis.gangs import SABOTAGE, digests, gang
 
@@ -55,8 +55,11 @@ class Measured:
 
 @pytest.mark.parametrize("own", [{}, {"subsample": 0.5, "colsample_bynode": 0.5}], ids=["plain", "sampled"])
 def test_a_gang_on_a_gpu_resumes_bit_for_bit(tmp_path: Path, own: dict[str, float]) -> None:
-    data.write(
-        tmp_path / "in", data.table(50_000), data.contract(rounds=60, segment=10, parameters=own), row_group=10_000
+    data.write_clean_data(
+        tmp_path / "in",
+        data.build_table(50_000),
+        data.build_contract(rounds=60, segment=10, parameters=own),
+        row_group=10_000,
     )
     slow: dict[str, Any] = {"pythonpath": SABOTAGE, "sabotage": "0:25:slow", "sabotage_seconds": "600"}
     with gang(tmp_path / "in", tmp_path / "quiet", 1, **EVERY_GPU) as quiet:
@@ -85,14 +88,14 @@ def train(device: str) -> Measured:
     random = np.random.default_rng(1)
     rows = random.normal(size=(ROWS, FEATURES)).astype(np.float32)
     target = rows @ random.normal(size=FEATURES) + np.sin(3 * rows[:, 0]) * rows[:, 1]
-    whole = parameters("regression", {"max_depth": 6, "eta": 0.1}, device=device, threads=hardware.count_cores())
-    course = Course(rounds=ROUNDS, segment=SEGMENT, patience=None, maximise=False, seed=0)
+    whole = build_parameters("regression", {"max_depth": 6, "eta": 0.1}, device=device, threads=hardware.count_cores())
+    plan = TrainingPlan(rounds=ROUNDS, segment=SEGMENT, patience=None, maximise=False, seed=0)
     before, memory = gpu_mebibytes(), Memory()
     with memory:
         began = time.monotonic()
         matrix = xgb.QuantileDMatrix(rows, label=target, nthread=whole["nthread"])
-        boosting = Boosting(Trained(), course, whole, matrix, None)
-        while not course.finished(boosting.state.history):
+        boosting = Boosting(Trained(), plan, whole, matrix, None)
+        while not plan.is_finished(boosting.state.history):
             boosting.train_segment(lambda _: None)
         seconds = time.monotonic() - began
     return Measured(device, seconds, boosting.state.history[-1][0], memory.peak - before)

@@ -19,8 +19,8 @@ def main(arguments: list[str]) -> int:
 
             return supervisor.main()
         if arguments[0] == "conformance":
-            return _conformance(arguments[1:])
-        options = _parser().parse_args(arguments)
+            return _check_conformance(arguments[1:])
+        options = _build_parser().parse_args(arguments)
         from analysis import launcher  # noqa: PLC0415
 
         return launcher.launch(options.input, options.output, options.members)
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         return ExitCode.BAD_CONFIGURATION
 
 
-def _conformance(arguments: list[str]) -> int:
+def _check_conformance(arguments: list[str]) -> int:
     command = arguments[1:] if arguments[:1] == ["--"] else arguments
     if not command:
         raise SettingsError("conformance needs the command of a member: python -m analysis conformance -- COMMAND")
@@ -38,7 +38,7 @@ def _conformance(arguments: list[str]) -> int:
     return check_command(command)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m analysis",
         description="Train a model of the contract's target on clean rows and score every row, as a gang of members.",

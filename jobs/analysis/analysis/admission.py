@@ -1,7 +1,7 @@
 """A port that only some addresses can reach: the kernel drops everybody else's packets before the program behind it sees them.
 
-XGBoost's tracker takes one connection at a time and reads from each until something comes: one that stays silent keeps the gang from
-joining. The tracker says nowhere whom it accepts, so its listening socket gets a filter ("Linux Socket Filtering aka Berkeley Packet
+XGBoost's tracker takes one connection at a time and reads from each until something comes: one that sends nothing keeps the gang from
+joining. The tracker has no setting for whom it accepts, so its listening socket gets a filter ("Linux Socket Filtering aka Berkeley Packet
 Filter", Linux kernel documentation), which needs no privilege and which connections inherit.
 """
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a run and the lease on them: what makes a gang resume, and an older one stay silent.
+"""Checkpoints of a run and the lease on them: what makes a gang resume, and an older one stop writing.
 
 The pointer (`checkpoints/pointer.json`) names the last two checkpoints and the generation that may write. A leader claims it
 with a conditional write, and every later write of the pointer is conditional on the one before, so a gang that was fenced off
@@ -36,7 +36,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Pointer:
-    """What the pointer says. `fingerprint` names the training that the checkpoints belong to: another one starts afresh.
+    """The content of the pointer. `fingerprint` names the training that the checkpoints belong to: another one starts afresh.
 
     `history` holds the training and the validation metric of every round up to the newest checkpoint; `checkpoints` are the
     last ones, the newest first.
@@ -107,12 +107,12 @@ class Lease:
             When a newer gang, or another one of this generation, holds the lease or takes it meanwhile; or when another gang has
             published the analysis of the same rows.
         """
-        published = _stored(results, MANIFEST, AnalysisManifest.MOST_BYTES)
+        published = _read_stored(results, MANIFEST, AnalysisManifest.MOST_BYTES)
         manifest_etag = published.etag if published else None
-        other = _analysis_of(published.body, clean_digest) if published else None
+        other = _read_analysis(published.body, clean_digest) if published else None
         if other is not None and (other.generation, other.job_id) != (generation, job_id):
             raise FencedOff(f"generation {other.generation} (job {other.job_id}) has published this analysis")
-        found = _stored(results, POINTER, POINTER_BYTES)
+        found = _read_stored(results, POINTER, POINTER_BYTES)
         before, etag = (Pointer.from_json(found.body), found.etag) if found else (None, None)
         if before and (before.generation, before.job_id) != (generation, job_id) and before.generation >= generation:
             raise FencedOff(f"generation {before.generation} (job {before.job_id}) holds the checkpoint")
@@ -172,7 +172,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise `FencedOff` when somebody else has claimed the lease."""
-        found = _stored(self._results, POINTER, POINTER_BYTES)
+        found = _read_stored(self._results, POINTER, POINTER_BYTES)
         if found is None or found.etag != self._etag:
             raise FencedOff(f"another gang has claimed {self._results.location(POINTER)}")
 
@@ -199,12 +199,12 @@ class Lease:
         self._pointer = pointer
 
 
-def fingerprint(training: Mapping[str, Any]) -> str:
+def compute_fingerprint(training: Mapping[str, Any]) -> str:
     """Name a training by everything that its model follows from, so that only its own checkpoints are resumed."""
     return digest(json.dumps(training, sort_keys=True, separators=(",", ":")).encode())
 
 
-def _analysis_of(manifest: bytes, clean_digest: str | None) -> AnalysisManifest | None:
+def _read_analysis(manifest: bytes, clean_digest: str | None) -> AnalysisManifest | None:
     """The analysis that a manifest describes, if it is one of these clean rows."""
     try:
         analysis = AnalysisManifest.from_json(manifest)
@@ -213,7 +213,7 @@ def _analysis_of(manifest: bytes, clean_digest: str | None) -> AnalysisManifest 
     return analysis if analysis.clean_digest == clean_digest else None
 
 
-def _stored(results: Objects, key: str, most_bytes: int) -> Stored | None:
+def _read_stored(results: Objects, key: str, most_bytes: int) -> Stored | None:
     try:
         return results.read(key, most_bytes)
     except ObjectMissing:

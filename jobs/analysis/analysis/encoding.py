@@ -45,16 +45,16 @@ class Feature:
 
     @property
     def engine_type(self) -> str:
-        """XGBoost's word for it: `c` categorical, `q` quantitative."""
+        """XGBoost's type of the feature: `c` categorical, `q` quantitative."""
         return "c" if self.kind is Kind.CATEGORY else "q"
 
 
-def engine_names(features: Sequence[Feature]) -> list[str]:
-    """The features' names inside the engine, by position: it refuses `[`, `]` and `<` in a name, a column may be called so."""
+def build_engine_names(features: Sequence[Feature]) -> list[str]:
+    """The features' names inside the engine, by position: it refuses `[`, `]` and `<` in a name, which a column's name may contain."""
     return [f"f{position}" for position in range(len(features))]
 
 
-def features_of(schema: pa.Schema, names: Sequence[str], categories: Mapping[str, Sequence[str]]) -> list[Feature]:
+def build_features(schema: pa.Schema, names: Sequence[str], categories: Mapping[str, Sequence[str]]) -> list[Feature]:
     """The features of these names, as the shards hold them.
 
     Raises
@@ -62,16 +62,16 @@ def features_of(schema: pa.Schema, names: Sequence[str], categories: Mapping[str
     AnalysisError
         When a column is not in the shards, or of a type that no rule covers, or a text without a vocabulary.
     """
-    return [_feature(schema, name, categories) for name in names]
+    return [_build_feature(schema, name, categories) for name in names]
 
 
-def _feature(schema: pa.Schema, name: str, categories: Mapping[str, Sequence[str]]) -> Feature:
+def _build_feature(schema: pa.Schema, name: str, categories: Mapping[str, Sequence[str]]) -> Feature:
     index = schema.get_field_index(name)
     if index < 0:
         raise AnalysisError(
             f"the contract's feature {name!r} is not a column of the shards ({', '.join(schema.names)})"
         )
-    kind = kind_of(schema.field(index).type)
+    kind = find_kind(schema.field(index).type)
     if kind is None:
         raise AnalysisError(
             f"the feature {name!r} is {schema.field(index).type}, which cannot be analysed; leave it out"
@@ -86,7 +86,7 @@ def _feature(schema: pa.Schema, name: str, categories: Mapping[str, Sequence[str
     return Feature(name, kind, tuple(categories[name]))
 
 
-def kind_of(type_: pa.DataType) -> Kind | None:
+def find_kind(type_: pa.DataType) -> Kind | None:
     """The rule for an Arrow type; None when there is none."""
     if pa.types.is_dictionary(type_):
         type_ = type_.value_type
@@ -111,18 +111,18 @@ def encode(column: pa.Array[Any], feature: Feature) -> np.ndarray:
         column = column.cast(column.type.value_type)
     if feature.kind is Kind.CATEGORY:
         vocabulary = pa.array(feature.vocabulary, column.type)
-        return _floats(pc.index_in(column, vocabulary, skip_nulls=True))
+        return _to_floats(pc.index_in(column, vocabulary, skip_nulls=True))
     if feature.kind is Kind.DATE:
-        return _floats(column.cast(pa.date32()).cast(pa.int32()))
+        return _to_floats(column.cast(pa.date32()).cast(pa.int32()))
     if feature.kind is Kind.MOMENT:
-        micros = _doubles(column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()))
+        micros = _to_doubles(column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()))
         return (micros / (1e6 * _SECONDS_A_DAY)).astype(np.float32)
     if feature.kind is Kind.TIME:
-        micros = _doubles(column.cast(pa.time64("us")).cast(pa.int64()))
+        micros = _to_doubles(column.cast(pa.time64("us")).cast(pa.int64()))
         return (micros / 1e6).astype(np.float32)
     if feature.kind is Kind.BOOLEAN:
-        return _floats(column.cast(pa.int8()))
-    return _floats(column)
+        return _to_floats(column.cast(pa.int8()))
+    return _to_floats(column)
 
 
 def encode_target(column: pa.Array[Any], name: str) -> np.ndarray:
@@ -133,7 +133,7 @@ def encode_target(column: pa.Array[Any], name: str) -> np.ndarray:
     AnalysisError
         When a value is too large for the engine's 32-bit labels.
     """
-    values = _doubles(column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column)
+    values = _to_doubles(column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column)
     if np.any(np.abs(values) > FLOAT32_MAX):
         raise AnalysisError(
             f"the target {name!r} holds a value beyond ±{FLOAT32_MAX:.3g}, which cannot be learnt; scale it"
@@ -141,13 +141,13 @@ def encode_target(column: pa.Array[Any], name: str) -> np.ndarray:
     return values
 
 
-def _doubles(column: pa.Array[Any]) -> np.ndarray:
+def _to_doubles(column: pa.Array[Any]) -> np.ndarray:
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
 
 
-def _floats(column: pa.Array[Any]) -> np.ndarray:
+def _to_floats(column: pa.Array[Any]) -> np.ndarray:
     """As float32; what is beyond its range becomes its limit, since the engine refuses infinities."""
     if pa.types.is_float32(column.type) and column.null_count == 0:
         values = np.asarray(column.to_numpy())
         return values if np.isfinite(values).all() else np.asarray(np.clip(values, -FLOAT32_MAX, FLOAT32_MAX))
-    return np.asarray(np.clip(_doubles(column), -FLOAT32_MAX, FLOAT32_MAX), np.float32)
+    return np.asarray(np.clip(_to_doubles(column), -FLOAT32_MAX, FLOAT32_MAX), np.float32)

@@ -15,9 +15,9 @@ import pyarrow as pa
 import xgboost as xgb
 from xgboost import collective
 
-from analysis.encoding import engine_names
+from analysis.encoding import build_engine_names
 from analysis.outcomes import AnalysisError
-from analysis.spool import ACTUAL, Spool, labelled
+from analysis.spool import ACTUAL, Spool, select_labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,7 +57,7 @@ def choose_device(gpus: int, local_rank: int) -> str:
     return "cpu"
 
 
-def parameters(
+def build_parameters(
     task: str, own: Mapping[str, Any], *, device: str, threads: int, features: Sequence[Feature] = ()
 ) -> dict[str, Any]:
     """The engine's parameters: the defaults of the task, the contract's, and what only the gang may set.
@@ -75,7 +75,7 @@ def parameters(
         raise AnalysisError(
             f"the contract's parameters set {', '.join(sorted(taken))}, which the gang sets; leave it out"
         )
-    constraints = _constraints(own, {feature.name: position for position, feature in enumerate(features)})
+    constraints = _build_constraints(own, {feature.name: position for position, feature in enumerate(features)})
     whole = {"tree_method": "hist", **_DEFAULT[task], **own, **constraints, "device": device, "nthread": threads}
     if not str(whole["objective"]).startswith(_FAMILY[task]):
         raise AnalysisError(f"the objective {whole['objective']!r} does not fit a {task} target")
@@ -86,7 +86,7 @@ def parameters(
     return whole
 
 
-def _constraints(own: Mapping[str, Any], positions: Mapping[str, int]) -> dict[str, str]:
+def _build_constraints(own: Mapping[str, Any], positions: Mapping[str, int]) -> dict[str, str]:
     """The contract's constraints as the engine reads them from text."""
     found: dict[str, str] = {}
     try:
@@ -126,7 +126,7 @@ def try_out(whole: Mapping[str, Any], width: int = 1) -> None:
                 verbose_eval=False,
             )
         except (xgb.core.XGBoostError, ValueError, TypeError, AttributeError) as cause:
-            raise AnalysisError(f"the contract's parameters: {_first_line(cause)}") from cause
+            raise AnalysisError(f"the contract's parameters: {_read_first_line(cause)}") from cause
     for warning in caught:
         if "are not used" in str(warning.message):
             raise AnalysisError(f"the contract's parameters: {' '.join(str(warning.message).split()[-6:])}")
@@ -165,17 +165,17 @@ def join(tracker: tuple[str, int], rank: int, seconds: float) -> None:
         raise AnalysisError(f"the tracker gave worker {rank} the rank {collective.get_rank()}")
 
 
-def total(values: np.ndarray) -> np.ndarray:
+def sum_over_workers(values: np.ndarray) -> np.ndarray:
     """The sum of every worker's values."""
     return collective.allreduce(values, collective.Op.SUM)
 
 
-def anyone(flag: bool) -> bool:
+def check_any(flag: bool) -> bool:
     """Whether the flag is set at any worker: all workers get the same answer."""
     return bool(collective.allreduce(np.array([int(flag)]), collective.Op.MAX)[0])
 
 
-def by_itself(work: Callable[[], T]) -> T:
+def run_alone(work: Callable[[], T]) -> T:
     """Run work of this worker alone, which may not wait for the others.
 
     The engine makes even the building of a small matrix a collective operation, and a worker without rows builds none: its
@@ -186,7 +186,7 @@ def by_itself(work: Callable[[], T]) -> T:
         return elsewhere.submit(work).result()
 
 
-def from_leader(thing: Any) -> Any:
+def broadcast_from_leader(thing: Any) -> Any:
     """What the leader's worker holds."""
     return collective.broadcast(thing, 0)
 
@@ -212,24 +212,24 @@ class _Rows(xgb.DataIter):
         if batch is None:
             return False
         table, labels = batch
-        input_data(data=table, label=labels, **names_and_types(self._spool.features))
+        input_data(data=table, label=labels, **describe_features(self._spool.features))
         return True
 
     def _batches(self) -> Iterator[tuple[pa.Table, np.ndarray]]:
         empty = True
         for whole in self._spool:
-            batch = labelled(whole, self._spool, held_out=self._held_out)
+            batch = select_labelled(whole, self._spool, held_out=self._held_out)
             if batch.num_rows:
                 empty = False
-                labels = self._spool.beside(batch, ACTUAL).to_numpy(zero_copy_only=False).astype(np.float32)
-                yield self._spool.numbers(batch), labels
+                labels = self._spool.get_extra(batch, ACTUAL).to_numpy(zero_copy_only=False).astype(np.float32)
+                yield self._spool.to_table(batch), labels
         if empty:
-            names = engine_names(self._spool.features)
+            names = build_engine_names(self._spool.features)
             columns = pa.Table.from_arrays([pa.array([], pa.float32())] * len(names), names=names)
             yield columns, np.empty(0, np.float32)
 
 
-def matrix(
+def build_matrix(
     spool: Spool,
     whole: Mapping[str, Any],
     *,
@@ -247,14 +247,14 @@ def matrix(
     )
 
 
-def names_and_types(features: Sequence[Feature]) -> dict[str, list[str]]:
+def describe_features(features: Sequence[Feature]) -> dict[str, list[str]]:
     """The features as the engine takes them."""
     return {
-        "feature_names": engine_names(features),
+        "feature_names": build_engine_names(features),
         "feature_types": [feature.engine_type for feature in features],
     }
 
 
-def _first_line(error: BaseException) -> str:
+def _read_first_line(error: BaseException) -> str:
     text = str(error).strip()
     return text.splitlines()[0] if text else repr(error)

@@ -134,7 +134,7 @@ async def wait_for_spot_notice(instance: InstanceMetadata, seconds: float) -> di
 
 
 def write_notice(settings: Settings, member: Member, notice: Notice) -> None:
-    """Write the notice beside the checkpoints, where it counts as an interruption whatever the exit codes say."""
+    """Write the notice beside the checkpoints, where it counts as an interruption, whatever the exit codes are."""
     record = {"job_id": member.job_id, "generation": settings.generation, "member": member.index, **asdict(notice)}
     results = open_storage(settings, member.job_id).results
     results.write(notice_key(member.job_id, member.index), json.dumps(record).encode())

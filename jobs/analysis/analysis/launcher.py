@@ -38,22 +38,24 @@ def launch(source: Path, output: Path, members: int, environ: Mapping[str, str] 
         if not (source / name).is_file():
             raise SettingsError(f"{source / name} is missing: --input is the folder that preprocess wrote")
     output.mkdir(parents=True, exist_ok=True)
-    # Whoever says the command again wants it done again; nothing there may look finished while its parts are written over.
+    # A repeated command replaces what the last one left: nothing there may look finished while its parts are written over.
     (output / MANIFEST).unlink(missing_ok=True)
-    shared = _environment(source.resolve(), output.resolve(), members, environ)
+    shared = _build_environment(source.resolve(), output.resolve(), members, environ)
     with contextlib.ExitStack() as stack:
         processes = []
         for index in range(members):
-            process = subprocess.Popen(MEMBER, env={**shared, **_place_in(index, members)}, start_new_session=True)
-            stack.callback(_end, process)
+            process = subprocess.Popen(
+                MEMBER, env={**shared, **_build_array_variables(index, members)}, start_new_session=True
+            )
+            stack.callback(_kill, process)
             processes.append(process)
-        stack.enter_context(_terminated_with_us(processes))
+        stack.enter_context(_forward_signals(processes))
         codes = [process.wait() for process in processes]
     (output / rendezvous_key(shared["AWS_BATCH_JOB_ID"])).unlink(missing_ok=True)
-    return _gang_code(codes)
+    return _choose_exit_code(codes)
 
 
-def _environment(source: Path, output: Path, members: int, environ: Mapping[str, str]) -> dict[str, str]:
+def _build_environment(source: Path, output: Path, members: int, environ: Mapping[str, str]) -> dict[str, str]:
     return {
         **environ,
         "AWS_BATCH_JOB_ID": f"local-{uuid.uuid4().hex[:12]}",
@@ -61,21 +63,21 @@ def _environment(source: Path, output: Path, members: int, environ: Mapping[str,
         "ANALYSIS_INPUT": str(source),
         "ANALYSIS_OUTPUT": str(output),
         "MEMBER_ADDRESS": "127.0.0.1",
-        "GENERATION": str(_last_generation(output) + 1),
+        "GENERATION": str(_read_last_generation(output) + 1),
         "LOG_FORMAT": environ.get("LOG_FORMAT", "text"),
         "WORKER_THREADS": environ.get("WORKER_THREADS", str(max(1, hardware.count_cores() // members))),
         "WORKERS_PER_MEMBER": "1",
     }
 
 
-def _place_in(index: int, members: int) -> dict[str, str]:
+def _build_array_variables(index: int, members: int) -> dict[str, str]:
     """The variables of an array's child; an array has at least two, so a single member has none."""
     if members == 1:
         return {}
     return {"AWS_BATCH_JOB_ARRAY_INDEX": str(index), "AWS_BATCH_JOB_ARRAY_SIZE": str(members)}
 
 
-def _last_generation(output: Path) -> int:
+def _read_last_generation(output: Path) -> int:
     """The generation that last held this folder's checkpoint: each start on a command line is a newer one."""
     try:
         return Pointer.from_json((output / POINTER).read_bytes()).generation
@@ -84,7 +86,7 @@ def _last_generation(output: Path) -> int:
 
 
 @contextlib.contextmanager
-def _terminated_with_us(processes: list[subprocess.Popen[bytes]]):  # type: ignore[no-untyped-def]
+def _forward_signals(processes: list[subprocess.Popen[bytes]]):  # type: ignore[no-untyped-def]
     """Ctrl-C and SIGTERM reach the members, who save what they can and leave."""
 
     def pass_on(*_: object) -> None:
@@ -100,8 +102,8 @@ def _terminated_with_us(processes: list[subprocess.Popen[bytes]]):  # type: igno
             signal.signal(number, handler)
 
 
-def _gang_code(codes: list[int]) -> int:
-    """One code for the gang: what all agree on, else the failure that another gang would not mend."""
+def _choose_exit_code(codes: list[int]) -> int:
+    """One code for the gang: what all agree on, else the failure that another gang would not fix."""
     failures = [code for code in codes if code != ExitCode.DONE]
     if not failures:
         return ExitCode.DONE
@@ -109,7 +111,7 @@ def _gang_code(codes: list[int]) -> int:
     return own[0] if own else ExitCode.TRY_AGAIN
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.kill()
         process.wait()

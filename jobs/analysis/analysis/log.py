@@ -21,7 +21,7 @@ class Log:
         if self.form == "json":
             line = json.dumps({"event": event, **self.always, **fields}, default=str)
         else:
-            details = " ".join(f"{name}={_short(value)}" for name, value in fields.items() if value is not None)
+            details = " ".join(f"{name}={_format(value)}" for name, value in fields.items() if value is not None)
             who = " ".join(f"{name} {value}" for name, value in self.always.items() if name != "generation")
             line = f"{time.strftime('%H:%M:%S')} {who}: {event} {details}".rstrip()
         sys.stdout.write(line + "\n")
@@ -32,5 +32,5 @@ class Log:
         return Log(self.form, {**self.always, **fields})
 
 
-def _short(value: object) -> str:
+def _format(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,6 +1,6 @@
 """The messages of a gang: JSON lines between supervisors, and between a supervisor and its workers.
 
-A message is an object, and its keys say what it is about. All members of a gang run one image, so the protocol needs no version.
+A message is an object, and its keys name its kind. All members of a gang run one image, so the protocol needs no version.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import xgboost as xgb
 
 from analysis.encoding import Kind
-from analysis.engine import names_and_types
+from analysis.engine import describe_features
 from analysis.spool import ACTUAL, HELD_OUT, KEY, ROW, SHARD, Spool
-from analysis.sums import binary_sums, regression_sums
+from analysis.sums import sum_binary, sum_regression
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,12 +66,12 @@ def score(
     validates
         Whether held-out rows really were held out, or the data was too small for that.
     """
-    predictions = _predictions(spool, model, on_batch)
-    actual = _column(spool, ACTUAL, np.float64)
-    held_out = _column(spool, HELD_OUT, np.bool_) & validates
-    surprises = _surprises(spool, model, actual - predictions, on_batch)
+    predictions = _predict(spool, model, on_batch)
+    actual = _read_column(spool, ACTUAL, np.float64)
+    held_out = _read_column(spool, HELD_OUT, np.bool_) & validates
+    surprises = _find_surprises(spool, model, actual - predictions, on_batch)
     labelled = ~np.isnan(actual)
-    sums_of = binary_sums if binary else regression_sums
+    compute_sums = sum_binary if binary else sum_regression
     chosen = {TRAIN: labelled & ~held_out, VALIDATION: labelled & held_out}
     path = Path(tempfile.mkdtemp(prefix="spotline-")) / "rows.parquet"
     surprising = _write_rows(path, spool, predictions, held_out, surprises, binary, on_batch)
@@ -81,28 +81,28 @@ def score(
         "task": "binary" if binary else "regression",
         "target": target,
         "rows": {**{name: int(rows.sum()) for name, rows in chosen.items()}, UNLABELLED: int((~labelled).sum())},
-        "sums": {name: sums_of(actual[rows], predictions[rows]) for name, rows in chosen.items()},
+        "sums": {name: compute_sums(actual[rows], predictions[rows]) for name, rows in chosen.items()},
         "surprising": surprising,
     }
     return Part(path, json.dumps(document, default=str).encode() + b"\n", spool.rows)
 
 
-def _predictions(spool: Spool, model: xgb.Booster, on_batch: Callable[[], None]) -> np.ndarray:
+def _predict(spool: Spool, model: xgb.Booster, on_batch: Callable[[], None]) -> np.ndarray:
     predictions = np.empty(spool.rows, np.float64)
     start = 0
     for batch in spool:
-        predictions[start : start + batch.num_rows] = model.inplace_predict(spool.dense(batch))
+        predictions[start : start + batch.num_rows] = model.inplace_predict(spool.to_array(batch))
         start += batch.num_rows
         on_batch()
     return predictions
 
 
-def _column(spool: Spool, which: int, dtype: type[np.generic]) -> np.ndarray:
-    columns = [spool.beside(batch, which).to_numpy(zero_copy_only=False) for batch in spool]
+def _read_column(spool: Spool, which: int, dtype: type[np.generic]) -> np.ndarray:
+    columns = [spool.get_extra(batch, which).to_numpy(zero_copy_only=False) for batch in spool]
     return np.concatenate(columns) if columns else np.empty(0, dtype)
 
 
-def _surprises(
+def _find_surprises(
     spool: Spool, model: xgb.Booster, residuals: np.ndarray, on_batch: Callable[[], None]
 ) -> dict[int, _Surprise]:
     """The rows with the largest residuals, ties by order, each with what moved its prediction most; largest first."""
@@ -110,22 +110,22 @@ def _surprises(
     order = np.lexsort((np.arange(magnitudes.size), -magnitudes))[:EXPLAINED]
     order = order[magnitudes[order] > 0]
     # Making a DMatrix is a collective call (all workers agree on the columns): one without a row to explain makes it, too.
-    numbers = _rows_at(spool, np.sort(order))
+    numbers = _read_rows_at(spool, np.sort(order))
     on_batch()
-    matrix = xgb.DMatrix(numbers, **names_and_types(spool.features), enable_categorical=True, nthread=1)
+    matrix = xgb.DMatrix(numbers, **describe_features(spool.features), enable_categorical=True, nthread=1)
     contributions = dict(zip(np.sort(order).tolist(), model.predict(matrix, pred_contribs=True), strict=True))
     values = dict(zip(np.sort(order).tolist(), numbers, strict=True))
     return {
         int(position): _Surprise(
             int(position),
             float(residuals[position]),
-            _reasons(spool.features, values[int(position)], contributions[int(position)]),
+            _rank_reasons(spool.features, values[int(position)], contributions[int(position)]),
         )
         for position in order
     }
 
 
-def _reasons(
+def _rank_reasons(
     features: Sequence[Feature], values: np.ndarray, contributions: np.ndarray
 ) -> list[tuple[Feature, float, float]]:
     without_bias = contributions[:-1]
@@ -133,14 +133,14 @@ def _reasons(
     return [(features[i], float(values[i]), float(without_bias[i])) for i in order if without_bias[i] != 0]
 
 
-def _rows_at(spool: Spool, positions: np.ndarray) -> np.ndarray:
+def _read_rows_at(spool: Spool, positions: np.ndarray) -> np.ndarray:
     """The encoded features of these rows (ascending), float32 of shape (len(positions), features)."""
     found = []
     start = 0
     for batch in spool:
         inside = positions[(positions >= start) & (positions < start + batch.num_rows)] - start
         if inside.size:
-            found.append(spool.dense(batch.take(pa.array(inside))))
+            found.append(spool.to_array(batch.take(pa.array(inside))))
         start += batch.num_rows
     empty = np.empty((0, len(spool.features)), np.float32)
     return np.concatenate([empty, *found])
@@ -157,36 +157,39 @@ def _write_rows(
 ) -> list[dict[str, Any]]:
     """Write every row; returns the surprising ones as the part's sums describe them, largest residual first."""
     described: dict[int, dict[str, Any]] = {}
-    schema = _rows_schema(spool, binary)
+    schema = _build_rows_schema(spool, binary)
     start = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in spool:
             stop = start + batch.num_rows
-            actual = spool.beside(batch, ACTUAL).to_numpy(zero_copy_only=False)
+            actual = spool.get_extra(batch, ACTUAL).to_numpy(zero_copy_only=False)
             missing = np.isnan(actual)
             split = np.where(missing, UNLABELLED, np.where(held_out[start:stop], VALIDATION, TRAIN))
             inside = sorted(position for position in surprises if start <= position < stop)
             columns = {
-                "shard": spool.beside(batch, SHARD),
-                "row": spool.beside(batch, ROW),
-                "key": spool.beside(batch, KEY),
+                "shard": spool.get_extra(batch, SHARD),
+                "row": spool.get_extra(batch, ROW),
+                "key": spool.get_extra(batch, KEY),
                 "split": pa.array(split, pa.string()),
                 "actual": pa.array(actual.astype(bool) if binary else actual, mask=missing),
                 "prediction": pa.array(predictions[start:stop]),
                 "residual": pa.array(actual - predictions[start:stop], mask=missing),
-                "reasons": _reasons_column(batch.num_rows, {p - start: surprises[p] for p in inside}),
+                "reasons": _build_reasons_column(batch.num_rows, {p - start: surprises[p] for p in inside}),
             }
             rows = pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
             writer.write_batch(rows)
             for position in inside:
                 row = rows.slice(position - start, 1).to_pylist()[0]
-                described[position] = {**row, "reasons": [_in_words(*reason) for reason in surprises[position].reasons]}
+                described[position] = {
+                    **row,
+                    "reasons": [_describe_reason(*reason) for reason in surprises[position].reasons],
+                }
             start = stop
             on_batch()
     return [described[position] for position in surprises]
 
 
-def _rows_schema(spool: Spool, binary: bool) -> pa.Schema:
+def _build_rows_schema(spool: Spool, binary: bool) -> pa.Schema:
     key = spool.key_type
     fields = [
         ("shard", pa.int32()),
@@ -201,7 +204,7 @@ def _rows_schema(spool: Spool, binary: bool) -> pa.Schema:
     return pa.schema([field for field in fields if field[0] != "key" or key.num_fields])
 
 
-def _reasons_column(rows: int, surprises: dict[int, _Surprise]) -> pa.Array[Any]:
+def _build_reasons_column(rows: int, surprises: dict[int, _Surprise]) -> pa.Array[Any]:
     if not surprises:
         return pa.nulls(rows, REASON_TYPE)
     values: list[list[dict[str, Any]] | None] = [None] * rows
@@ -212,7 +215,7 @@ def _reasons_column(rows: int, surprises: dict[int, _Surprise]) -> pa.Array[Any]
     return pa.array(values, REASON_TYPE)
 
 
-def _in_words(feature: Feature, value: float, contribution: float) -> dict[str, Any]:
+def _describe_reason(feature: Feature, value: float, contribution: float) -> dict[str, Any]:
     shown: Any = None if np.isnan(value) else value
     if shown is not None and feature.kind is Kind.CATEGORY:
         shown = feature.vocabulary[int(value)]

@@ -1,4 +1,4 @@
-"""The edge to bulk data: stretches of Parquet shards out of a folder or S3, and finished files into it."""
+"""The edge to bulk data: ranges of Parquet shards out of a folder or S3, and finished files into it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from analysis.shares import Stretch
+    from analysis.partition import RowRange
     from spotline.manifests import CleanManifest
     from spotline.objects import Objects
 
@@ -33,42 +33,42 @@ class Shards:
         self._manifest = manifest
         self._client: S3Client | None = None
 
-    def schema(self) -> pa.Schema:
+    def read_schema(self) -> pa.Schema:
         """The columns, which are the same in every shard."""
         return self._open(0).schema_arrow
 
-    def read(self, stretch: Stretch, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """The rows of a stretch in batches, each with the number of its first row in the shard.
+    def read(self, range_: RowRange, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The rows of a range in batches, each with the number of its first row in the shard.
 
-        Only the row groups that hold the stretch are read; pages with checksums are checked.
+        Only the row groups that hold the range are read; pages with checksums are checked.
         """
-        file = self._open(stretch.shard)
+        file = self._open(range_.shard)
         first = 0
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
-            if first + rows > stretch.start and first < stretch.stop:
-                yield from self._read_group(file, group, first, stretch, columns)
+            if first + rows > range_.start and first < range_.stop:
+                yield from self._read_group(file, group, first, range_, columns)
             first += rows
 
     def _read_group(
-        self, file: pq.ParquetFile, group: int, first: int, stretch: Stretch, columns: Sequence[str]
+        self, file: pq.ParquetFile, group: int, first: int, range_: RowRange, columns: Sequence[str]
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         try:
             for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=list(columns), use_threads=False):
-                start, stop = max(stretch.start - first, 0), min(stretch.stop - first, batch.num_rows)
+                start, stop = max(range_.start - first, 0), min(range_.stop - first, batch.num_rows)
                 if start < stop:
                     yield first + start, batch.slice(start, stop - start)
                 first += batch.num_rows
         except (OSError, pa.ArrowInvalid) as cause:
-            raise AnalysisError(f"shard {self._location(stretch.shard)} is damaged: {cause}") from cause
+            raise AnalysisError(f"shard {self._locate(range_.shard)} is damaged: {cause}") from cause
 
-    def _location(self, index: int) -> str:
+    def _locate(self, index: int) -> str:
         return self._clean.location(self._manifest.shards[index].path)
 
     def _open(self, index: int) -> pq.ParquetFile:
-        shard, location = self._manifest.shards[index], self._location(index)
+        shard, location = self._manifest.shards[index], self._locate(index)
         try:
-            source, size = self._source(location)
+            source, size = self._open_source(location)
         except FileNotFoundError as cause:
             raise AnalysisError(f"shard {location} is missing, though the clean manifest names it") from cause
         if size != shard.bytes:
@@ -83,10 +83,10 @@ class Shards:
             )
         return file
 
-    def _source(self, location: str) -> tuple[pa.NativeFile | io.BufferedReader, int]:
+    def _open_source(self, location: str) -> tuple[pa.NativeFile | io.BufferedReader, int]:
         if not location.startswith("s3://"):
             return pa.memory_map(location), Path(location).stat().st_size
-        self._client = self._client or _s3()
+        self._client = self._client or _create_s3_client()
         remote = RangedObject(self._client, location)
         return io.BufferedReader(remote, _READ_AHEAD_BYTES), remote.size
 
@@ -139,19 +139,19 @@ class RangedObject(io.RawIOBase):
         return len(body)
 
 
-def deliver(finished: Path, results: Objects, key: str) -> None:
+def move_to_results(finished: Path, results: Objects, key: str) -> None:
     """Move a finished file of any size to its place among the results."""
     location = results.location(key)
     if location.startswith("s3://"):
         bucket, _, name = location.removeprefix("s3://").partition("/")
-        _s3().upload_file(str(finished), bucket, name)
+        _create_s3_client().upload_file(str(finished), bucket, name)
         finished.unlink()
         return
     Path(location).parent.mkdir(parents=True, exist_ok=True)
     shutil.move(finished, location)
 
 
-def _s3() -> S3Client:
+def _create_s3_client() -> S3Client:
     import boto3  # noqa: PLC0415  on local paths never needed
     from botocore.config import Config  # noqa: PLC0415
 

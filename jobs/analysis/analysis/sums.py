@@ -12,7 +12,7 @@ GROWTH = 1.02
 SCORE_BINS = 10_000
 
 
-def regression_sums(actual: np.ndarray, prediction: np.ndarray) -> dict[str, Any]:
+def sum_regression(actual: np.ndarray, prediction: np.ndarray) -> dict[str, Any]:
     """Sums over rows with a target, both arrays float64 of shape (n,).
 
     `mean` and `m2` (the sum of squared deviations from it) merge by Chan's formula without losing digits to a large mean.
@@ -26,11 +26,11 @@ def regression_sums(actual: np.ndarray, prediction: np.ndarray) -> dict[str, Any
         "error": math.fsum(error),
         "absolute_error": math.fsum(np.abs(error)),
         "squared_error": math.fsum(error**2),
-        "residuals": residual_counts(-error),
+        "residuals": count_residuals(-error),
     }
 
 
-def residual_counts(residuals: np.ndarray) -> dict[str, Any]:
+def count_residuals(residuals: np.ndarray) -> dict[str, Any]:
     """How many residuals lie in each bucket, by sign."""
 
     def counts(magnitudes: np.ndarray) -> dict[str, int]:
@@ -45,7 +45,7 @@ def residual_counts(residuals: np.ndarray) -> dict[str, Any]:
     }
 
 
-def binary_sums(actual: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
+def sum_binary(actual: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     """Sums over rows with a target: `actual` 0 or 1, `probability` of 1, both float64 of shape (n,)."""
     epsilon = np.finfo(np.float32).eps
     safe = np.clip(probability, epsilon, 1 - epsilon)

@@ -255,7 +255,7 @@ class Supervisor:
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
-    """Be one member, as the environment says; returns the exit code."""
+    """Run as the member that the environment names; returns the exit code."""
     member = Member.discover(environ)
     settings = load_settings(environ)
     require_efa(environ)

@@ -25,7 +25,7 @@ class TrackerError(Exception):
 
 def main(address: str, workers: int) -> None:
     """Serve one gang of `workers` at `address`, with ranks in the order of the task ids."""
-    library = _library()
+    library = _load_library()
     line = sys.stdin.readline()
     if not line:
         return  # the gang did not form
@@ -54,7 +54,7 @@ def main(address: str, workers: int) -> None:
     _call(library, "XGTrackerWaitFor", handle, b"{}")
 
 
-def _library() -> ctypes.CDLL:
+def _load_library() -> ctypes.CDLL:
     package = importlib.util.find_spec("xgboost")
     if package is None or not package.submodule_search_locations:
         raise TrackerError("xgboost is not installed")

@@ -21,7 +21,7 @@ TRAIN, HELD_OUT = "train", "validation"
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingPlan:
     """How far to train: at most `rounds`, in segments, until `patience` rounds bring no better validation metric."""
 
     rounds: int
@@ -30,7 +30,7 @@ class Course:
     maximise: bool
     seed: int
 
-    def best_round(self, history: History) -> int:
+    def find_best_round(self, history: History) -> int:
         """The round (counted from 1) with the best validation metric, the first of equals; the last without validation."""
         scores = [held_out for _, held_out in history]
         if not scores or scores[0] is None:
@@ -38,13 +38,13 @@ class Course:
         sign = -1.0 if self.maximise else 1.0
         return min(range(len(scores)), key=lambda index: sign * (scores[index] or 0.0)) + 1
 
-    def finished(self, history: History) -> bool:
+    def is_finished(self, history: History) -> bool:
         """Whether there is nothing more to train after these rounds."""
         if len(history) >= self.rounds:
             return True
-        return self.patience is not None and len(history) - self.best_round(history) >= self.patience
+        return self.patience is not None and len(history) - self.find_best_round(history) >= self.patience
 
-    def next_segment(self, done: int) -> int:
+    def count_next_rounds(self, done: int) -> int:
         """How many rounds the segment after `done` rounds has."""
         return min(self.segment - done % self.segment, self.rounds - done)
 
@@ -63,13 +63,13 @@ class Boosting:
     def __init__(
         self,
         state: Trained,
-        course: Course,
+        plan: TrainingPlan,
         parameters: Mapping[str, Any],
         rows: xgb.QuantileDMatrix,
         held_out: xgb.QuantileDMatrix | None,
     ) -> None:
         self.state = state
-        self._course = course
+        self._plan = plan
         self._parameters = dict(parameters)
         self._rows = rows
         self._evals = [(rows, TRAIN)] + ([(held_out, HELD_OUT)] if held_out is not None else [])
@@ -78,11 +78,11 @@ class Boosting:
     def train_segment(self, on_round: Callable[[int], None]) -> Trained:
         """Train one segment; `on_round` is called after each round."""
         done = len(self.state.history)
-        model = self._model = self._at_boundary({**self._parameters, "seed": self._course.seed + done})
+        model = self._model = self._at_boundary({**self._parameters, "seed": self._plan.seed + done})
         metrics = []
-        for round_ in range(done + 1, done + self._course.next_segment(done) + 1):
+        for round_ in range(done + 1, done + self._plan.count_next_rounds(done) + 1):
             model.update(self._rows, round_)
-            metrics.append(_metrics(model.eval_set(self._evals, round_)))
+            metrics.append(_parse_metrics(model.eval_set(self._evals, round_)))
             on_round(round_)
         self.state = Trained(bytes(model.save_raw(raw_format="ubj")), (*self.state.history, *metrics))
         return self.state
@@ -103,14 +103,14 @@ class Boosting:
         return self._model
 
 
-def booster(body: bytes, parameters: Mapping[str, Any], names: Mapping[str, list[str]]) -> xgb.Booster:
+def load_booster(body: bytes, parameters: Mapping[str, Any], names: Mapping[str, list[str]]) -> xgb.Booster:
     """A model from its bytes, ready to predict. A worker without rows never saw the features' names, so they are set."""
     model = xgb.Booster(dict(parameters), model_file=bytearray(body))
     model.feature_names, model.feature_types = names["feature_names"], names["feature_types"]
     return model
 
 
-def _metrics(line: str) -> tuple[float, float | None]:
+def _parse_metrics(line: str) -> tuple[float, float | None]:
     """Read the engine's line: the round, then a `name:value` for each matrix."""
     values = [float(item.rpartition(":")[2]) for item in line.split()[1:]]
     return values[0], values[1] if len(values) > 1 else None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.checkpoints import Lease, Pointer, fingerprint
+from analysis.checkpoints import Lease, Pointer, compute_fingerprint
 from analysis.outcomes import AnalysisError, FencedOff
 from spotline.layout import MANIFEST, POINTER
 from spotline.manifests import AnalysisManifest
@@ -167,8 +167,8 @@ def test_a_pointer_reads_back_as_it_was_written(results: LocalObjects) -> None:
 
 
 def test_a_fingerprint_depends_on_the_content_not_on_the_order() -> None:
-    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
-    assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+    assert compute_fingerprint({"a": 1, "b": 2}) == compute_fingerprint({"b": 2, "a": 1})
+    assert compute_fingerprint({"a": 1}) != compute_fingerprint({"a": 2})
 
 
 def analysis_of(clean: str, generation: int = 1) -> bytes:

@@ -26,7 +26,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    data.write(tmp_path / "in", data.table(300), data.contract(rounds=4, segment=2))
+    data.write_clean_data(tmp_path / "in", data.build_table(300), data.build_contract(rounds=4, segment=2))
     return tmp_path / "in"
 
 

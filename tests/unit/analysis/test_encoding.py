@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from analysis.encoding import FLOAT32_MAX, Feature, Kind, encode, encode_target, features_of, kind_of
+from analysis.encoding import FLOAT32_MAX, Feature, Kind, build_features, encode, encode_target, find_kind
 from analysis.outcomes import AnalysisError
 
 
 def encoded(values: pa.Array[Any], vocabulary: tuple[str, ...] = ()) -> list[float]:
-    kind = kind_of(values.type)
+    kind = find_kind(values.type)
     assert kind is not None
     numbers = encode(values, Feature("column", kind, vocabulary))
     assert numbers.dtype == np.float32
@@ -77,19 +77,19 @@ def test_a_missing_target_is_nan() -> None:
 
 def test_a_feature_that_is_no_column_is_named() -> None:
     with pytest.raises(AnalysisError, match=r"feature 'size' is not a column of the shards \(id\)"):
-        features_of(pa.schema([("id", pa.int64())]), ["size"], {})
+        build_features(pa.schema([("id", pa.int64())]), ["size"], {})
 
 
 def test_text_without_a_vocabulary_is_named_with_the_way_out() -> None:
     with pytest.raises(AnalysisError, match="no categories for the text column 'note': name the features"):
-        features_of(pa.schema([("note", pa.string())]), ["note"], {})
+        build_features(pa.schema([("note", pa.string())]), ["note"], {})
 
 
 def test_a_type_without_a_rule_is_named() -> None:
     with pytest.raises(AnalysisError, match="'blob' is binary, which cannot be analysed"):
-        features_of(pa.schema([("blob", pa.binary())]), ["blob"], {})
+        build_features(pa.schema([("blob", pa.binary())]), ["blob"], {})
 
 
 def test_the_engine_gets_categories_as_such() -> None:
-    (feature,) = features_of(pa.schema([("colour", pa.string())]), ["colour"], {"colour": ["red"]})
+    (feature,) = build_features(pa.schema([("colour", pa.string())]), ["colour"], {"colour": ["red"]})
     assert (feature.kind, feature.engine_type, feature.vocabulary) == (Kind.CATEGORY, "c", ("red",))

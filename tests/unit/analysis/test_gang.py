@@ -30,8 +30,8 @@ ROUNDS, SEGMENT = 60, 10
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough work that a gang can be caught in the middle of it."""
     folder = tmp_path_factory.mktemp("source") / "clean-data"
-    contract = cleaned.contract(rounds=ROUNDS, segment=SEGMENT, parameters={"subsample": 0.8, "max_depth": 4})
-    cleaned.write(folder, cleaned.table(6000), contract)
+    contract = cleaned.build_contract(rounds=ROUNDS, segment=SEGMENT, parameters={"subsample": 0.8, "max_depth": 4})
+    cleaned.write_clean_data(folder, cleaned.build_table(6000), contract)
     return folder
 
 

@@ -34,7 +34,7 @@ MEMBERS, ROUNDS, SEGMENT = 2, 40, 10
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     folder = tmp_path / "in"
-    cleaned.write(folder, cleaned.table(4000), cleaned.contract(rounds=ROUNDS, segment=SEGMENT))
+    cleaned.write_clean_data(folder, cleaned.build_table(4000), cleaned.build_contract(rounds=ROUNDS, segment=SEGMENT))
     return folder
 
 

@@ -170,7 +170,7 @@ def test_gpus_are_the_device_files_that_ecs_passes_in(tmp_path: Path) -> None:
 
 
 def test_each_member_logs_once_what_it_computes_on_and_over_which_network(tmp_path: Path) -> None:
-    data.write(tmp_path / "in", data.table(300), data.contract(rounds=2, segment=2))
+    data.write_clean_data(tmp_path / "in", data.build_table(300), data.build_contract(rounds=2, segment=2))
     with gang(tmp_path / "in", tmp_path / "out", workers_per_member="2") as members:
         assert members.codes() == [0, 0], members.lines
     lines = members.of("engine")

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from analysis.encoding import Feature, Kind
-from analysis.engine import parameters, try_out
+from analysis.engine import build_parameters, try_out
 from analysis.outcomes import AnalysisError
 
 
 def whole(task: str = "regression", **own: Any) -> dict[str, Any]:
-    return parameters(task, own, device="cpu", threads=1)
+    return build_parameters(task, own, device="cpu", threads=1)
 
 
 def test_the_target_decides_the_objective() -> None:
@@ -57,7 +57,7 @@ FEATURES = [Feature("price [EUR]", Kind.NUMBER), Feature("age", Kind.NUMBER), Fe
 
 def test_constraints_name_features_as_the_contract_does() -> None:
     own = {"monotone_constraints": {"size": -1, "price [EUR]": 1}, "interaction_constraints": [["age", "size"]]}
-    whole_parameters = parameters("regression", own, device="cpu", threads=1, features=FEATURES)
+    whole_parameters = build_parameters("regression", own, device="cpu", threads=1, features=FEATURES)
     assert whole_parameters["monotone_constraints"] == "(1,0,-1)"
     assert whole_parameters["interaction_constraints"] == "[[1, 2]]"
     try_out(whole_parameters, len(FEATURES))
@@ -74,7 +74,7 @@ def test_constraints_name_features_as_the_contract_does() -> None:
 )
 def test_constraints_on_what_is_no_feature_are_refused(own: dict[str, Any], message: str) -> None:
     with pytest.raises(AnalysisError, match=message):
-        parameters("regression", own, device="cpu", threads=1, features=FEATURES)
+        build_parameters("regression", own, device="cpu", threads=1, features=FEATURES)
 
 
 def test_a_constraint_that_the_engine_cannot_read_is_the_contracts_fault() -> None:

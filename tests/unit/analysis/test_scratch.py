@@ -20,7 +20,7 @@ SLOW: dict[str, Any] = {"pythonpath": SABOTAGE, "sabotage": "0:12:slow", "sabota
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     (tmp_path / "scratch").mkdir()
-    data.write(tmp_path / "in", data.table(4000), data.contract(rounds=40, segment=10))
+    data.write_clean_data(tmp_path / "in", data.build_table(4000), data.build_contract(rounds=40, segment=10))
     return tmp_path / "in"
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from analysis.engine import parameters
-from analysis.training import Boosting, Course, Trained
+from analysis.engine import build_parameters
+from analysis.training import Boosting, Trained, TrainingPlan
 
-COURSE = Course(rounds=25, segment=5, patience=None, maximise=False, seed=3)
+PLAN = TrainingPlan(rounds=25, segment=5, patience=None, maximise=False, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +27,11 @@ def matrices() -> tuple[xgb.QuantileDMatrix, xgb.QuantileDMatrix]:
 
 
 def trained(matrices: Any, own: dict[str, Any], interrupted: frozenset[int]) -> Trained:
-    whole = parameters("regression", own, device="cpu", threads=1)
-    boosting = Boosting(Trained(), COURSE, whole, *matrices)
-    while not COURSE.finished(boosting.state.history):
+    whole = build_parameters("regression", own, device="cpu", threads=1)
+    boosting = Boosting(Trained(), PLAN, whole, *matrices)
+    while not PLAN.is_finished(boosting.state.history):
         if len(boosting.state.history) in interrupted:
-            boosting = Boosting(boosting.state, COURSE, whole, *matrices)
+            boosting = Boosting(boosting.state, PLAN, whole, *matrices)
         boosting.train_segment(lambda _: None)
     return boosting.state
 
@@ -61,15 +61,15 @@ def test_interruptions_change_no_bit(matrices: Any, own: dict[str, Any]) -> None
 
 def test_another_seed_grows_other_trees(matrices: Any) -> None:
     """So that the comparison above compares something random."""
-    whole = parameters("regression", {"subsample": 0.5}, device="cpu", threads=1)
-    other = Boosting(Trained(), Course(25, 5, None, False, 4), whole, *matrices)
+    whole = build_parameters("regression", {"subsample": 0.5}, device="cpu", threads=1)
+    other = Boosting(Trained(), TrainingPlan(25, 5, None, False, 4), whole, *matrices)
     assert other.train_segment(lambda _: None) != trained(matrices, {"subsample": 0.5}, frozenset())
 
 
 def test_every_round_has_its_metrics(matrices: Any) -> None:
     rounds: list[int] = []
-    whole = parameters("regression", {}, device="cpu", threads=1)
-    state = Boosting(Trained(), COURSE, whole, *matrices).train_segment(rounds.append)
+    whole = build_parameters("regression", {}, device="cpu", threads=1)
+    state = Boosting(Trained(), PLAN, whole, *matrices).train_segment(rounds.append)
     assert rounds == [1, 2, 3, 4, 5]
     assert len(state.history) == 5
     assert state.history[-1][0] < state.history[0][0]

@@ -33,7 +33,7 @@ Check = Callable[[Sequence[str], Path], str | None]
 
 
 class NotChecked(Exception):
-    """The command gave no occasion to check this; the message says why."""
+    """The command gave no occasion to check this; the message is the reason."""
 
 
 def every_row_is_scored_once(command: Sequence[str], folder: Path) -> str | None:
@@ -186,7 +186,7 @@ def _prepare_gang(
     lasting: bool = False,
 ) -> Gang:
     """Fresh data and a gang on it; a `lasting` one has rounds enough to be caught in the middle."""
-    data.write(folder / "in", data.table(rows), data.contract(**(LONG if lasting else {})))
+    data.write_clean_data(folder / "in", data.build_table(rows), data.build_contract(**(LONG if lasting else {})))
     return Gang(command, folder / "in", folder / "out", members, generation, multi_node, forming_seconds)
 
 

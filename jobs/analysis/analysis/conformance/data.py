@@ -21,7 +21,7 @@ CATEGORIES = {"colour": sorted(COLOURS)}
 FEATURES = ("size", "colour", "fresh", "seen")
 
 
-def table(rows: int, seed: int = 1) -> pa.Table:
+def build_table(rows: int, seed: int = 1) -> pa.Table:
     """Rows whose `price` follows from size, colour and freshness; one in fifty has none."""
     random = np.random.default_rng(seed)
     size = random.normal(10, 3, rows)
@@ -41,8 +41,8 @@ def table(rows: int, seed: int = 1) -> pa.Table:
     )
 
 
-def contract(**analysis: Any) -> dict[str, Any]:
-    """The contract of `table`; keywords go to its analysis."""
+def build_contract(**analysis: Any) -> dict[str, Any]:
+    """The contract of `build_table`; keywords go to its analysis."""
     types = {
         "id": "string",
         "size": "number",
@@ -60,10 +60,10 @@ def contract(**analysis: Any) -> dict[str, Any]:
     }
 
 
-def write(
+def write_clean_data(
     folder: Path,
     rows: pa.Table,
-    said: dict[str, Any],
+    contract: dict[str, Any],
     shards: int = 3,
     row_group: int = 100,
     categories: Mapping[str, Sequence[str]] = CATEGORIES,
@@ -89,6 +89,6 @@ def write(
         quality="quality.json",
         analyse=True,
     )
-    (folder / "contract.json").write_text(json.dumps(said))
+    (folder / "contract.json").write_text(json.dumps(contract))
     (folder / "manifest.json").write_bytes(manifest.to_json())
     return manifest

@@ -1,4 +1,4 @@
-"""Which rows a worker works on, and which rows judge the model: pure functions of row numbers."""
+"""Which rows a worker works on, and which rows validate the model: pure functions of row numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
 
 @dataclass(frozen=True)
-class Stretch:
+class RowRange:
     """Rows `start` to `stop` (excluded) of one shard."""
 
     shard: int
@@ -24,29 +24,29 @@ class Stretch:
     stop: int
 
 
-def share(total: int, worker: int, workers: int) -> tuple[int, int]:
+def compute_share(total: int, worker: int, workers: int) -> tuple[int, int]:
     """The rows of all shards, put end to end, that one worker takes: shares differ by at most one row.
 
-    >>> [share(10, worker, 4) for worker in range(4)]
+    >>> [compute_share(10, worker, 4) for worker in range(4)]
     [(0, 2), (2, 5), (5, 7), (7, 10)]
     """
     return worker * total // workers, (worker + 1) * total // workers
 
 
-def stretches(shard_rows: Sequence[int], start: int, stop: int) -> Iterator[Stretch]:
-    """Cut rows `start` to `stop` of all shards into stretches of single shards, in order."""
+def split_into_ranges(shard_rows: Sequence[int], start: int, stop: int) -> Iterator[RowRange]:
+    """Split rows `start` to `stop` of all shards into ranges of single shards, in order."""
     offset = 0
     for shard, rows in enumerate(shard_rows):
         first, last = max(start, offset), min(stop, offset + rows)
         if first < last:
-            yield Stretch(shard, first - offset, last - offset)
+            yield RowRange(shard, first - offset, last - offset)
         offset += rows
 
 
 def is_validation(shard: int, rows: np.ndarray, share_of_rows: float) -> np.ndarray:
-    """Which rows of a shard judge the model instead of training it.
+    """Which rows of a shard validate the model instead of training it.
 
-    A hash of the row's identity (shard, row) decides, so the answer does not depend on who asks, nor on the order.
+    A hash of the row's identity (shard, row) decides, so every worker gets the same answer, in any order.
 
     Parameters
     ----------

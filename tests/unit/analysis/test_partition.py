@@ -1,4 +1,4 @@
-"""Every row is somebody's and nobody's twice, however many shards and members there are."""
+"""Every row belongs to exactly one worker, however many shards and members there are."""
 
 import itertools
 
@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as some
 
-from analysis.shares import Stretch, is_validation, share, stretches
+from analysis.partition import RowRange, compute_share, is_validation, split_into_ranges
 
 
 @given(total=some.integers(0, 10_000), workers=some.integers(1, 64))
 def test_shares_cover_all_rows_once_and_differ_by_one_at_most(total: int, workers: int) -> None:
-    shares = [share(total, worker, workers) for worker in range(workers)]
+    shares = [compute_share(total, worker, workers) for worker in range(workers)]
     assert shares[0][0] == 0
     assert shares[-1][1] == total
     assert all(before[1] == after[0] for before, after in itertools.pairwise(shares))
@@ -20,21 +20,21 @@ def test_shares_cover_all_rows_once_and_differ_by_one_at_most(total: int, worker
 
 
 @given(rows=some.lists(some.integers(0, 50), max_size=8), workers=some.integers(1, 9))
-def test_stretches_of_all_workers_are_the_rows_of_all_shards_in_order(rows: list[int], workers: int) -> None:
+def test_ranges_of_all_workers_are_the_rows_of_all_shards_in_order(rows: list[int], workers: int) -> None:
     cut = [
-        (stretch.shard, row)
+        (range_.shard, row)
         for worker in range(workers)
-        for stretch in stretches(rows, *share(sum(rows), worker, workers))
-        for row in range(stretch.start, stretch.stop)
+        for range_ in split_into_ranges(rows, *compute_share(sum(rows), worker, workers))
+        for row in range(range_.start, range_.stop)
     ]
     assert cut == [(shard, row) for shard, number in enumerate(rows) for row in range(number)]
 
 
-def test_a_stretch_never_crosses_a_shard() -> None:
-    assert list(stretches([3, 0, 4], 2, 5)) == [Stretch(0, 2, 3), Stretch(2, 0, 2)]
+def test_a_range_never_crosses_a_shard() -> None:
+    assert list(split_into_ranges([3, 0, 4], 2, 5)) == [RowRange(0, 2, 3), RowRange(2, 0, 2)]
 
 
-def test_the_same_rows_judge_the_model_whoever_asks() -> None:
+def test_the_same_rows_validate_the_model_whoever_asks() -> None:
     whole = is_validation(3, np.arange(1000, dtype=np.uint64), 0.2)
     halves = [is_validation(3, np.arange(*ends, dtype=np.uint64), 0.2) for ends in ((0, 500), (500, 1000))]
     assert np.array_equal(whole, np.concatenate(halves))
