@@ -1,6 +1,6 @@
 """`python -m analysis`: without arguments a member of the gang that Batch started, with arguments a gang on this machine.
 
-`python -m analysis conformance -- COMMAND` checks somebody else's member against docs/extend.md.
+`python -m analysis conformance -- COMMAND` checks a member that runs another program against docs/extend.md.
 """
 
 import argparse

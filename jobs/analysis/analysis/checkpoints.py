@@ -171,7 +171,7 @@ class Lease:
             self._results.delete(key)
 
     def check(self) -> None:
-        """Raise `FencedOff` when somebody else has claimed the lease."""
+        """Raise `FencedOff` when another gang has claimed the lease."""
         found = _read_stored(self._results, POINTER, POINTER_BYTES)
         if found is None or found.etag != self._etag:
             raise FencedOff(f"another gang has claimed {self._results.location(POINTER)}")

@@ -135,8 +135,8 @@ def try_out(whole: Mapping[str, Any], width: int = 1) -> None:
 def join(tracker: tuple[str, int], rank: int, seconds: float) -> None:
     """Become part of the collective; one attempt of the engine gives up after seconds, so it is repeated.
 
-    There is no leaving: its shutdown needs the tracker and every peer, of which any may be gone. A worker stays until its
-    supervisor ends it.
+    A worker cannot leave the collective, because its shutdown needs the tracker and every peer, and any of them may be gone. It stays
+    until its supervisor ends it.
 
     Raises
     ------
@@ -203,7 +203,7 @@ class _Rows(xgb.DataIter):
 
     def reset(self) -> None:
         """See `xgboost.DataIter`."""
-        self._left = self._batches()
+        self._left = self._read_batches()
 
     def next(self, input_data: Callable[..., None]) -> bool:
         """See `xgboost.DataIter`."""
@@ -215,7 +215,7 @@ class _Rows(xgb.DataIter):
         input_data(data=table, label=labels, **describe_features(self._spool.features))
         return True
 
-    def _batches(self) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    def _read_batches(self) -> Iterator[tuple[pa.Table, np.ndarray]]:
         empty = True
         for whole in self._spool:
             batch = select_labelled(whole, self._spool, held_out=self._held_out)

@@ -29,7 +29,7 @@ _WAY_OUT = "In host mode the instance must allow IMDSv2 with a hop limit of 2; M
 
 
 class MetadataUnavailable(OSError):
-    """The metadata service did not answer, or not with what was asked for."""
+    """The metadata service did not answer, or its answer was of no use."""
 
 
 @dataclass(frozen=True)

@@ -89,12 +89,12 @@ def _read_last_generation(output: Path) -> int:
 def _forward_signals(processes: list[subprocess.Popen[bytes]]):  # type: ignore[no-untyped-def]
     """Ctrl-C and SIGTERM reach the members, who save what they can and leave."""
 
-    def pass_on(*_: object) -> None:
+    def forward(*_: object) -> None:
         for process in processes:
             if process.poll() is None:
                 process.terminate()
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -101,7 +101,7 @@ def announce_leader(results: Objects, record: Rendezvous) -> None:
 def find_leader(results: Objects, job_id: str, generation: int) -> Rendezvous | None:
     """The leader's record, or None while there is none that can be read, or only one of another job or generation.
 
-    Whoever waits for it gives up when the time for forming the gang is over.
+    A member that waits for it gives up when the time for forming the gang is over.
     """
     name = results.location(rendezvous_key(job_id))
     try:

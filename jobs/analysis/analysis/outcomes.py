@@ -8,7 +8,7 @@ PROGRAM_FAILED = 1
 
 
 class AnalysisError(Exception):
-    """The data, the contract or the program is at fault: another gang would fail alike. The message names the way out."""
+    """The data, the contract or the program is at fault: another gang would fail, too. The message names the way out."""
 
 
 class FencedOff(Exception):

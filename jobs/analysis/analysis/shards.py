@@ -1,4 +1,4 @@
-"""The edge to bulk data: ranges of Parquet shards out of a folder or S3, and finished files into it."""
+"""Bulk data in a folder or S3: read ranges of rows from Parquet shards, and write finished files."""
 
 from __future__ import annotations
 

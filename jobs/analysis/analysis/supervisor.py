@@ -115,7 +115,7 @@ class Supervisor:
         self._loop.add_signal_handler(signal.SIGTERM, self._on_sigterm)
         scratch = tempfile.mkdtemp(prefix="spotline-member-")
         try:
-            self._in_background(self._start(scratch))
+            self._run_in_background(self._start(scratch))
             exit_reason = await self._exit_reason
             await self._leave(exit_reason)
             return exit_reason.code
@@ -138,11 +138,11 @@ class Supervisor:
             rank = self._member.index * self._per_member + local
             worker = await start_worker(rank, WorkerProgress(self._settings, self._loop.time()), environ)
             self._workers.append(worker)
-            self._in_background(self._watch_worker(worker))
-        self._in_background(self._tick())
+            self._run_in_background(self._watch_worker(worker))
+        self._run_in_background(self._tick())
         instance = InstanceMetadata.discover(self._environ)
         if instance is not None and self._member.formation is not Formation.ALONE:
-            self._in_background(self._wait_for_notice(instance))
+            self._run_in_background(self._wait_for_notice(instance))
 
     async def _watch_worker(self, worker: WorkerProcess) -> None:
         status = await worker.listen(self._on_message)
@@ -242,7 +242,7 @@ class Supervisor:
         if self._notice_writes:
             await asyncio.wait(self._notice_writes, timeout=_NOTICE_WRITE_SECONDS)
 
-    def _in_background(self, work: Any) -> None:
+    def _run_in_background(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._on_background_end)

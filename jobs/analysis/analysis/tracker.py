@@ -1,7 +1,7 @@
 """XGBoost's tracker, which brings the workers together, as a process of the leader's own.
 
 In a process of its own because an error in a worker must not wedge on a tracker thread beside it. It is started early, and listens only
-once it reads who the members are, when all of them are ready: a port that is open for a second is found by nobody. It prints its port,
+once it reads who the members are, when all of them are ready: strangers hardly find a port that is open for a second. It prints its port,
 and leaves when its standard input closes: with its supervisor, however that ends.
 
 The tracker is one object of XGBoost's C API (`xgboost/c_api.h`, "Tracker"). It is called without the Python package, whose

@@ -78,7 +78,7 @@ class Boosting:
     def train_segment(self, on_round: Callable[[int], None]) -> Trained:
         """Train one segment; `on_round` is called after each round."""
         done = len(self.state.history)
-        model = self._model = self._at_boundary({**self._parameters, "seed": self._plan.seed + done})
+        model = self._model = self._renew_model({**self._parameters, "seed": self._plan.seed + done})
         metrics = []
         for round_ in range(done + 1, done + self._plan.count_next_rounds(done) + 1):
             model.update(self._rows, round_)
@@ -87,7 +87,7 @@ class Boosting:
         self.state = Trained(bytes(model.save_raw(raw_format="ubj")), (*self.state.history, *metrics))
         return self.state
 
-    def _at_boundary(self, parameters: dict[str, Any]) -> xgb.Booster:
+    def _renew_model(self, parameters: dict[str, Any]) -> xgb.Booster:
         """The model with fresh randomness, as if it had just been loaded.
 
         On a CPU a model that lives on is bit-equal to one loaded from its bytes, once its updaters, which hold random states of

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             document, written = postprocess_run(load(Settings))
             logger.info("recorded %s: %s", written.value, json.dumps(document["metrics"]))
     except (SettingsError, InputsDisagree, DocumentError) as error:
-        logger.error("%s", error)  # noqa: TRY400  the message says it all
+        logger.error("%s", error)  # noqa: TRY400  the message is complete, a traceback adds nothing
         return ExitCode.BAD_CONFIGURATION
     except PublishedMeanwhile as error:
         logger.warning("%s", error)

@@ -1,9 +1,12 @@
-"""What the jobs before left, found through their manifests and checked against them."""
+"""What the earlier jobs of the run wrote, found through their manifests and checked against them."""
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
 
 from spotline.contracts import MOST_BYTES, Contract
 from spotline.documents import MIB, parse_object
@@ -12,18 +15,21 @@ from spotline.manifests import AnalysisManifest, CleanManifest, digest
 from spotline.objects import ObjectMissing, Objects, open_object, open_objects
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 QUALITY_BYTES = 64 * MIB
+SAMPLES = 8
+_RAW_SHOWN = 300
 
 
 class InputsDisagree(Exception):
-    """What was found is not what its manifests say, or a manifest is missing; the message names both sides."""
+    """A file is not what its manifest describes, or a manifest is missing; the message names both files."""
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What preprocess left: its manifest, where that lies, and what the manifest names."""
+    """What preprocess wrote: its manifest, where that lies, and what the manifest names."""
 
     location: str
     folder: Objects
@@ -34,7 +40,7 @@ class Cleaned:
 
 @dataclass(frozen=True)
 class Analysed:
-    """What the gang left: its manifest, where that lies, and the folder that its paths are relative to."""
+    """What the gang wrote: its manifest, where that lies, and the folder that its paths are relative to."""
 
     location: str
     folder: Objects
@@ -49,18 +55,27 @@ class Inputs:
     analysed: Analysed | None
 
 
+@dataclass(frozen=True)
+class RejectedRow:
+    """One rejected row for people: `record` counts from 1 after the header, `raw` is its text as far as it is UTF-8."""
+
+    record: int
+    reasons: str
+    raw: str
+
+
 def read_inputs(cleaned_at: str, analysed_at: str) -> Inputs:
     """Read both manifests of a run.
 
     Parameters
     ----------
     cleaned_at, analysed_at
-        Where preprocess and the gang left their manifests: `s3://bucket/prefix/`, or a folder.
+        Where preprocess and the gang wrote their manifests: `s3://bucket/prefix/`, or a folder.
 
     Raises
     ------
     InputsDisagree
-        When there should be an analysis and is none, or it is one of other data.
+        When the analysis is missing, or is one of other data.
     """
     body, cleaned = _read_cleaned(f"{cleaned_at.rstrip('/')}/{MANIFEST}")
     if not cleaned.manifest.analyse:
@@ -70,9 +85,9 @@ def read_inputs(cleaned_at: str, analysed_at: str) -> Inputs:
         manifest = AnalysisManifest.read(folder)
     except ObjectMissing as cause:
         raise InputsDisagree(
-            f"{cleaned.location} says that there is something to analyse, but {folder.location(MANIFEST)} does not exist"
+            f"{cleaned.location} has something to analyse, but {folder.location(MANIFEST)} does not exist"
         ) from cause
-    return Inputs(cleaned, _checked(Analysed(folder.location(MANIFEST), folder, manifest), body, cleaned))
+    return Inputs(cleaned, _check_analysed(Analysed(folder.location(MANIFEST), folder, manifest), body, cleaned))
 
 
 def read_local_inputs(given: Path) -> Inputs:
@@ -94,7 +109,28 @@ def read_local_inputs(given: Path) -> Inputs:
         return Inputs(cleaned, None)
     manifest = AnalysisManifest.from_json(body, location)
     clean_body, cleaned = _read_cleaned(manifest.clean)
-    return Inputs(cleaned, _checked(Analysed(location, folder, manifest), clean_body, cleaned))
+    return Inputs(cleaned, _check_analysed(Analysed(location, folder, manifest), clean_body, cleaned))
+
+
+def read_rejected_rows(cleaned: Cleaned, most: int = SAMPLES) -> tuple[RejectedRow, ...]:
+    """The first rejected rows in the order of the file, from as many parts as it takes."""
+    samples: list[RejectedRow] = []
+    for part in cleaned.manifest.rejected:
+        if len(samples) == most:
+            break
+        body = cleaned.folder.read(part.path).body
+        rows = pq.ParquetFile(io.BytesIO(body)).read(["record", "raw", "reasons"])
+        samples += [_build_rejected_row(row) for row in rows.slice(0, most - len(samples)).to_pylist()]
+    return tuple(samples)
+
+
+def _build_rejected_row(row: Mapping[str, Any]) -> RejectedRow:
+    raw = row["raw"].decode("utf-8", "replace")
+    return RejectedRow(
+        record=row["record"],
+        reasons=", ".join(" ".join(filter(None, [reason["field"], reason["code"]])) for reason in row["reasons"]),
+        raw=raw if len(raw) <= _RAW_SHOWN else f"{raw[:_RAW_SHOWN]}…",
+    )
 
 
 def _read_cleaned(location: str) -> tuple[bytes, Cleaned]:
@@ -129,7 +165,7 @@ def _read_named(manifest: str, path: str, most_bytes: int) -> bytes:
     return objects.read(key, most_bytes).body
 
 
-def _checked(analysed: Analysed, clean_body: bytes, cleaned: Cleaned) -> Analysed:
+def _check_analysed(analysed: Analysed, clean_body: bytes, cleaned: Cleaned) -> Analysed:
     if analysed.manifest.clean_digest != digest(clean_body):
         raise InputsDisagree(f"{analysed.location} is an analysis of other data than {cleaned.location} names")
     return analysed

@@ -1,7 +1,7 @@
 """The metrics of a run: one document, from what cleaning counted and what the gang's members predicted.
 
-`metrics` in it depends on the data alone; how the run came about (members, resumes) stands under `gang`, so that a run that was
-reclaimed thrice can be compared with an undisturbed one number by number.
+`metrics` in it depends on the data alone; how the run was computed (members, resumes) stands under `gang`, so that a run that was
+reclaimed three times can be compared with an undisturbed one number by number.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from postprocess import scores
 from postprocess.parts import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import numpy.typing as npt
 
     from postprocess.inputs import Analysed, Inputs
     from postprocess.parts import Predictions
-    from postprocess.surroundings import Surroundings
+    from postprocess.timeline import Leg
 
 SCHEMA = "spotline/metrics/1"
 MOST_FEATURES = 30
@@ -36,11 +38,23 @@ class RunIdentity:
     execution_arn: str | None = None
 
 
+@dataclass(frozen=True)
+class RunContext:
+    """What a run has beside its own files, nothing of it on local paths: the comparison with earlier days, its timeline and cost.
+
+    `cost` is an estimate in the form that `spotline.costs` defines.
+    """
+
+    drift: dict[str, Any] | None = None
+    timeline: Sequence[Leg] = ()
+    cost: dict[str, Any] | None = None
+
+
 def build_metrics(
     run: RunIdentity,
     inputs: Inputs,
     predictions: Predictions | None,
-    around: Surroundings,
+    context: RunContext,
 ) -> dict[str, Any]:
     """Merge everything into the document that becomes `metrics.json`; it holds JSON's types only, and no NaN."""
     clean = inputs.cleaned.manifest
@@ -55,42 +69,44 @@ def build_metrics(
                 "rejected": clean.rows_rejected,
                 "rejected_share": clean.rows_rejected / clean.rows_read if clean.rows_read else 0.0,
             },
-            "quality": _quality(predictions) if predictions else None,
-            "model": _model(analysis.target, predictions) if predictions and analysis else None,
+            "quality": _build_quality(predictions) if predictions else None,
+            "model": _build_model(analysis.target, predictions) if predictions and analysis else None,
         },
-        "gang": _gang(inputs.analysed) if inputs.analysed else None,
-        "learning": _learning(inputs.analysed) if inputs.analysed else None,
+        "gang": _build_gang(inputs.analysed) if inputs.analysed else None,
+        "learning": _build_learning(inputs.analysed) if inputs.analysed else None,
         "rejected": [
             {"code": reason["code"], "field": reason["field"], "rows": reason["rows"]}
             for reason in inputs.cleaned.quality["rejected"]
         ],
-        "timeline": [asdict(leg) for leg in around.timeline],
-        "cost": around.cost,
-        "drift": around.drift,
+        "timeline": [asdict(leg) for leg in context.timeline],
+        "cost": context.cost,
+        "drift": context.drift,
         "surprising": [asdict(row) for row in predictions.surprising] if predictions else [],
     }
 
 
-def _quality(predictions: Predictions) -> dict[str, Any]:
+def _build_quality(predictions: Predictions) -> dict[str, Any]:
     """How good the model is on the rows that it learnt from and on those that it had not seen; None where there are none."""
     return {
-        "train": _scored(predictions, ~predictions.validation),
-        "validation": _scored(predictions, predictions.validation),
+        "train": _score(predictions, ~predictions.validation),
+        "validation": _score(predictions, predictions.validation),
     }
 
 
-def _model(target: str, predictions: Predictions) -> dict[str, Any]:
-    judging = predictions.judging
+def _build_model(target: str, predictions: Predictions) -> dict[str, Any]:
+    evaluation = predictions.evaluation
     return {
         "target": target,
         "task": predictions.task.value,
         "unlabelled": predictions.unlabelled,
-        "residual_quantiles": scores.residual_quantiles(predictions.actual[judging] - predictions.prediction[judging]),
+        "residual_quantiles": scores.compute_residual_quantiles(
+            predictions.actual[evaluation] - predictions.prediction[evaluation]
+        ),
         "importance": [asdict(feature) for feature in predictions.importance[:MOST_FEATURES]],
     }
 
 
-def _scored(predictions: Predictions, chosen: npt.NDArray[np.bool_]) -> dict[str, Any] | None:
+def _score(predictions: Predictions, chosen: npt.NDArray[np.bool_]) -> dict[str, Any] | None:
     actual, prediction = predictions.actual[chosen], predictions.prediction[chosen]
     if not len(actual):
         return None
@@ -99,7 +115,7 @@ def _scored(predictions: Predictions, chosen: npt.NDArray[np.bool_]) -> dict[str
     return asdict(scores.score_regression(actual, prediction))
 
 
-def _gang(analysed: Analysed) -> dict[str, Any]:
+def _build_gang(analysed: Analysed) -> dict[str, Any]:
     manifest = analysed.manifest
     return {
         "members": manifest.members,
@@ -110,7 +126,7 @@ def _gang(analysed: Analysed) -> dict[str, Any]:
     }
 
 
-def _learning(analysed: Analysed) -> dict[str, Any]:
+def _build_learning(analysed: Analysed) -> dict[str, Any]:
     """How the trainer's own metric went: `history` holds [round, on training rows, on validation rows or None]."""
     details = analysed.manifest.details
     return {"metric": details.get("metric", ""), "history": details.get("history", [])}

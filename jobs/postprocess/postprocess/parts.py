@@ -1,4 +1,4 @@
-"""What the members of a gang left, put together: every scored row, the most surprising ones, and what the model goes by."""
+"""What the members of a gang wrote, merged: every scored row, the most surprising ones, and how much each feature contributes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SurprisingRow:
 
 @dataclass(frozen=True)
 class _Sums:
-    """What is read of the document that a member leaves beside its rows."""
+    """What is read of the document that a member writes beside its rows."""
 
     task: Task
     rows: dict[str, int]
@@ -77,7 +77,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The rows that have a target, scored. Rows without one are predicted by the gang and not judged here.
+    """The rows that have a target, scored. Rows without one are predicted by the gang and not scored here.
 
     `validation` marks the rows that the model was not trained on. All three arrays have one length.
     """
@@ -91,8 +91,8 @@ class Predictions:
     importance: tuple[Feature, ...]
 
     @property
-    def judging(self) -> npt.NDArray[np.bool_]:
-        """The rows that say how good the model is: those it was not trained on, or all when there are none."""
+    def evaluation(self) -> npt.NDArray[np.bool_]:
+        """The rows that the model is evaluated on: those it was not trained on, or all when there are none."""
         return self.validation if self.validation.any() else np.ones_like(self.validation)
 
 
@@ -116,17 +116,17 @@ def read_predictions(analysed: Analysed) -> Predictions:
         prediction=np.concatenate([part.prediction for part in rows]),
         validation=np.concatenate([part.validation for part in rows]),
         unlabelled=sum(part.unlabelled for part in rows),
-        surprising=most_surprising(row for sums in parts for row in sums.surprising),
-        importance=importance(manifest.details.get("importances", {})),
+        surprising=find_most_surprising(row for sums in parts for row in sums.surprising),
+        importance=rank_features(manifest.details.get("importances", {})),
     )
 
 
-def most_surprising(rows: Iterable[SurprisingRow], most: int = MOST_SURPRISING) -> tuple[SurprisingRow, ...]:
+def find_most_surprising(rows: Iterable[SurprisingRow], most: int = MOST_SURPRISING) -> tuple[SurprisingRow, ...]:
     """The rows with the largest residuals of all parts, largest first; equal ones in the order of the data."""
     return tuple(sorted(rows, key=lambda row: (-abs(row.residual), row.shard, row.row))[:most])
 
 
-def importance(shares: Mapping[str, float]) -> tuple[Feature, ...]:
+def rank_features(shares: Mapping[str, float]) -> tuple[Feature, ...]:
     """Features by their share, the largest first, equal ones by name; features that no split uses are left out."""
     ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
     return tuple(Feature(name, share) for name, share in ordered if share > 0)
@@ -163,19 +163,19 @@ def _read_rows(analysed: Analysed, part: Part) -> _Rows:
         raise InputsDisagree(f"{location} has {rows.num_rows} rows, its manifest says {part.rows}")
     labelled = rows.filter(pc.is_valid(rows["actual"]))
     return _Rows(
-        actual=_doubles(labelled["actual"]),
-        prediction=_doubles(labelled["prediction"]),
-        validation=_equal(labelled["split"], VALIDATION),
+        actual=_to_doubles(labelled["actual"]),
+        prediction=_to_doubles(labelled["prediction"]),
+        validation=_compare_with(labelled["split"], VALIDATION),
         unlabelled=rows.num_rows - labelled.num_rows,
     )
 
 
-def _doubles(column: pa.ChunkedArray[Any]) -> Numbers:
+def _to_doubles(column: pa.ChunkedArray[Any]) -> Numbers:
     values: Numbers = column.cast(pa.float64()).to_numpy()
     return values
 
 
-def _equal(column: pa.ChunkedArray[Any], text: str) -> npt.NDArray[np.bool_]:
+def _compare_with(column: pa.ChunkedArray[Any], text: str) -> npt.NDArray[np.bool_]:
     equal: Any = pc.equal(column, pa.scalar(text))
     values: npt.NDArray[np.bool_] = equal.to_numpy()
     return values

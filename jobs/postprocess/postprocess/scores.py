@@ -38,13 +38,13 @@ def score_regression(actual: Numbers, prediction: Numbers) -> RegressionScores:
     """Score predicted numbers of at least one row."""
     rows = len(actual)
     errors = actual - prediction
-    squares = exact_sum(errors * errors)
-    deviations = actual - exact_sum(actual) / rows
-    variance = exact_sum(deviations * deviations)
+    squares = sum_exactly(errors * errors)
+    deviations = actual - sum_exactly(actual) / rows
+    variance = sum_exactly(deviations * deviations)
     return RegressionScores(
         rows=rows,
         rmse=math.sqrt(squares / rows),
-        mae=exact_sum(np.abs(errors)) / rows,
+        mae=sum_exactly(np.abs(errors)) / rows,
         r2=1 - squares / variance if variance else None,
     )
 
@@ -54,10 +54,12 @@ def score_binary(actual: Numbers, probability: Numbers) -> BinaryScores:
     rows = len(actual)
     of_actual = np.where(actual == 1, probability, 1 - probability)
     losses = -np.log(np.clip(of_actual, _CERTAIN, 1))
-    return BinaryScores(rows=rows, log_loss=exact_sum(losses) / rows, auc=area_under_curve(actual, probability))
+    return BinaryScores(
+        rows=rows, log_loss=sum_exactly(losses) / rows, auc=compute_area_under_curve(actual, probability)
+    )
 
 
-def area_under_curve(actual: Numbers, score: Numbers) -> float | None:
+def compute_area_under_curve(actual: Numbers, score: Numbers) -> float | None:
     """Area under the ROC curve: how often a row of class 1 scores above one of class 0, ties counting half.
 
     From the ranks (Mann-Whitney), in whole numbers, so that the result is exact up to its last division.
@@ -73,7 +75,7 @@ def area_under_curve(actual: Numbers, score: Numbers) -> float | None:
     return doubled / (2 * positives * negatives)
 
 
-def residual_quantiles(residual: Numbers) -> dict[str, float]:
+def compute_residual_quantiles(residual: Numbers) -> dict[str, float]:
     """Quantiles of the residuals, by linear interpolation, named `p01` to `p99`; empty when there are no rows."""
     if len(residual) == 0:
         return {}
@@ -81,6 +83,6 @@ def residual_quantiles(residual: Numbers) -> dict[str, float]:
     return {f"p{round(share * 100):02d}": float(value) for share, value in zip(QUANTILES, values, strict=True)}
 
 
-def exact_sum(values: Iterable[float]) -> float:
+def sum_exactly(values: Iterable[float]) -> float:
     """The sum, correctly rounded once (Shewchuk's algorithm in `math.fsum`)."""
     return math.fsum(values)

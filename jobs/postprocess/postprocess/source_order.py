@@ -24,7 +24,7 @@ class Version:
     last_modified: datetime
 
 
-def source_order(versions: Sequence[Version], version_id: str) -> str:
+def find_source_order(versions: Sequence[Version], version_id: str) -> str:
     """A text that sorts as the versions of one object do: by LastModified, ties by the order in which S3 lists them.
 
     Parameters
@@ -32,7 +32,7 @@ def source_order(versions: Sequence[Version], version_id: str) -> str:
     versions
         All versions of one object, newest first.
     version_id
-        The one whose order is asked for.
+        The version to find the order of.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The edge to the runs table: a run's result and its day's metrics, in one transaction.
+"""The runs table: a run's result and its day's metrics, written in one transaction.
 
 `RUN#<run id>` / `RUN` gets the attributes `result` and `cost`; `DAY#<dataset>#<YYYYMMDD>` / `FILE#<file>` holds the metrics of the
 newest version of that file that was processed.
@@ -33,7 +33,7 @@ class Written(StrEnum):
 
 @dataclass(frozen=True)
 class DayKey:
-    """Whose metrics: one file of one day of one dataset."""
+    """The file that metrics belong to: one file of one day of one dataset."""
 
     dataset: str
     day: str
@@ -60,13 +60,13 @@ class ResultTable:
         Parameters
         ----------
         recorded
-            The run record's attributes of the result: `result`, and `cost` if it is known.
+            The run record's attributes of the result: `result`, and `cost` if there is one.
         order
             The source order of the file's version; None when the version is gone, which leaves the day as it is.
         metrics
             The attributes of the day's item beside its key and order.
         """
-        # With these two the record is in the index of a day's runs, also when no look has noted its execution yet.
+        # With these two the record is in the index of a day's runs, even before reconcile has noted its execution.
         attributes = {"run_id": run_id, "run_day": day.day, "dataset": day.dataset, **recorded}
         of_run = {
             "Update": {
@@ -74,7 +74,7 @@ class ResultTable:
                 "Key": {"pk": {"S": f"RUN#{run_id}"}, "sk": {"S": "RUN"}},
                 "UpdateExpression": f"SET {', '.join(f'#{name} = :{name}' for name in attributes)}",
                 "ExpressionAttributeNames": {f"#{name}": name for name in attributes},
-                "ExpressionAttributeValues": {f":{name}": attribute(value) for name, value in attributes.items()},
+                "ExpressionAttributeValues": {f":{name}": to_attribute(value) for name, value in attributes.items()},
             }
         }
         if order is None:
@@ -91,7 +91,7 @@ class ResultTable:
         of_day = {
             "Put": {
                 "TableName": self._name,
-                "Item": {**day.key, **{name: attribute(value) for name, value in item.items()}},
+                "Item": {**day.key, **{name: to_attribute(value) for name, value in item.items()}},
                 # A rerun of the same version may write again; an older version may not.
                 "ConditionExpression": "attribute_not_exists(pk) OR source_order <= :order",
                 "ExpressionAttributeValues": {":order": {"S": order}},
@@ -103,7 +103,7 @@ class ResultTable:
         self._write([of_run])
         return Written.RUN_ONLY
 
-    def gangs(self, run_id: str, newest: int) -> list[dict[str, Any]]:
+    def read_gangs(self, run_id: str, newest: int) -> list[dict[str, Any]]:
         """What is recorded of the run's gangs up to the generation `newest`, oldest first."""
         found = []
         for generation in range(1, newest + 1):
@@ -112,7 +112,7 @@ class ResultTable:
                 found.append(item)
         return found
 
-    def days_before(self, day: DayKey, days: int) -> list[dict[str, Any]]:
+    def read_days_before(self, day: DayKey, days: int) -> list[dict[str, Any]]:
         """What is kept of this file's metrics of the last `days` days before, oldest first; days without are left out."""
         date = datetime.strptime(day.day, "%Y%m%d").replace(tzinfo=UTC)
         found = []
@@ -124,7 +124,7 @@ class ResultTable:
 
     def _read(self, key: dict[str, Any]) -> dict[str, Any] | None:
         item = self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item")
-        return None if item is None else {name: plain(value) for name, value in item.items()}
+        return None if item is None else {name: to_plain(value) for name, value in item.items()}
 
     def _write(self, items: Sequence[Mapping[str, Any]]) -> bool:
         """Write all items or none; True when a condition did not hold.
@@ -147,7 +147,7 @@ class ResultTable:
         raise AssertionError("the last conflict raises")
 
 
-def attribute(value: Any) -> dict[str, Any]:
+def to_attribute(value: Any) -> dict[str, Any]:
     """A JSON value as a DynamoDB attribute, exactly.
 
     A float becomes the decimal that Python prints for it, which reads back as the same float. DynamoDB holds neither infinities
@@ -155,7 +155,7 @@ def attribute(value: Any) -> dict[str, Any]:
 
     Examples
     --------
-    >>> attribute(0.1), attribute(1e-200), attribute(None)
+    >>> to_attribute(0.1), to_attribute(1e-200), to_attribute(None)
     ({'N': '0.1'}, {'S': '1e-200'}, {'NULL': True})
     """
     match value:
@@ -166,18 +166,18 @@ def attribute(value: Any) -> dict[str, Any]:
         case int() | Decimal():
             return {"N": str(value)}
         case float():
-            return {"N": str(Decimal(repr(value)))} if _fits(value) else {"S": repr(value)}
+            return {"N": str(Decimal(repr(value)))} if _is_in_range(value) else {"S": repr(value)}
         case str():
             return {"S": value}
         case Mapping():
-            return {"M": {str(name): attribute(item) for name, item in value.items()}}
+            return {"M": {str(name): to_attribute(item) for name, item in value.items()}}
         case Sequence():
-            return {"L": [attribute(item) for item in value]}
+            return {"L": [to_attribute(item) for item in value]}
     raise TypeError(f"the table cannot hold a {type(value).__name__}")
 
 
-def plain(value: Mapping[str, Any]) -> Any:
-    """A DynamoDB attribute as a JSON value: what `attribute` made of one; a number without a fraction becomes an int."""
+def to_plain(value: Mapping[str, Any]) -> Any:
+    """A DynamoDB attribute as a JSON value: what `to_attribute` made of one; a number without a fraction becomes an int."""
     ((kind, content),) = value.items()
     match kind:
         case "NULL":
@@ -185,11 +185,11 @@ def plain(value: Mapping[str, Any]) -> Any:
         case "N":
             return int(content) if content.lstrip("-").isdigit() else float(content)
         case "M":
-            return {name: plain(item) for name, item in content.items()}
+            return {name: to_plain(item) for name, item in content.items()}
         case "L":
-            return [plain(item) for item in content]
+            return [to_plain(item) for item in content]
     return content
 
 
-def _fits(value: float) -> bool:
+def _is_in_range(value: float) -> bool:
     return value == 0 or (math.isfinite(value) and _SMALLEST <= abs(value) < _LARGEST)

@@ -1,4 +1,4 @@
-"""What the table keeps of a result, far below an item's 400 KB: what may be larger is an object beside the report, with its address.
+"""The attributes of a result in the table, far below an item's 400 KB: larger values are objects beside the report.
 
 Columns, and the values in them, are as many and as long as the data has them ("DynamoDB item sizes and formats" and "Constraints",
 DynamoDB developer guide: an item has at most 400 KB, names included, and no name in it is empty).
@@ -11,8 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from postprocess.columns import Distribution
-from postprocess.drift import EarlierDay
+from postprocess.drift import Distribution, EarlierDay
 from spotline.documents import MIB, DocumentError, build, parse_object
 from spotline.objects import ObjectMissing, open_object
 
@@ -30,7 +29,7 @@ MOST_BYTES = 96 * 1024
 _LONGEST = 200
 
 
-def keep_columns(columns: Mapping[str, Distribution], output: Objects, own: str) -> dict[str, Any]:
+def build_columns_attribute(columns: Mapping[str, Distribution], output: Objects, own: str) -> dict[str, Any]:
     """The attribute of a day's item that holds its columns, `columns`; or their address, `columns_at`, when they are too large."""
     kept = {name: column.to_item() for name, column in columns.items()}
     body = json.dumps(kept).encode()
@@ -40,13 +39,13 @@ def keep_columns(columns: Mapping[str, Distribution], output: Objects, own: str)
     return {"columns_at": output.location(f"{own}{COLUMNS}")}
 
 
-def keep_rows(rows: Sequence[Mapping[str, Any]], metrics_at: str) -> dict[str, Any]:
-    """The attribute of a run's result that holds its most surprising rows, long texts cut; else where to read them."""
-    kept = _cut(rows)
+def build_surprising_attribute(rows: Sequence[Mapping[str, Any]], metrics_at: str) -> dict[str, Any]:
+    """The attribute of a run's result that holds its most surprising rows, long texts cut; else the address of the object that holds them."""
+    kept = _shorten(rows)
     return {"surprising": kept} if len(json.dumps(kept)) <= MOST_BYTES else {"surprising_at": metrics_at}
 
 
-def read_days(items: Sequence[Mapping[str, Any]]) -> list[EarlierDay]:
+def read_earlier_days(items: Sequence[Mapping[str, Any]]) -> list[EarlierDay]:
     """The days before. A day whose item cannot be read is left out: a run's results are worth more than a comparison."""
     days = []
     for item in items:
@@ -105,12 +104,12 @@ def _read_day(item: Mapping[str, Any]) -> EarlierDay:
     return EarlierDay(day.day, day.metrics, {column: kept.to_distribution() for column, kept in columns.items()})
 
 
-def _cut(value: Any) -> Any:
+def _shorten(value: Any) -> Any:
     """A JSON value with its long texts cut."""
     if isinstance(value, str):
         return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
     if isinstance(value, dict):
-        return {name: _cut(item) for name, item in value.items()}
+        return {name: _shorten(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_cut(item) for item in value]
+        return [_shorten(item) for item in value]
     return value

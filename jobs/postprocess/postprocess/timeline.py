@@ -1,26 +1,34 @@
-"""How a run came about: what it waited for, what ran where and for how long, and how each part ended. Pure."""
+"""The timeline of a run: what it waited for, what ran where and for how long, how each part ended, and what that cost."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from spotline.documents import DocumentError
 from spotline.strays import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from mypy_boto3_batch import BatchClient
+    from mypy_boto3_s3 import S3Client
+
+    from spotline.cost_settings import CostSettings
     from spotline.usage import Attempt, JobUse
+
+logger = logging.getLogger(__name__)
 
 SUCCEEDED = "SUCCEEDED"
 RECLAIMED = "RECLAIMED"
-"""How an attempt ended whose host was taken, and that Batch repeated by itself."""
+"""The outcome of an attempt on a host that EC2 reclaimed, and that Batch repeated."""
 
 
 @dataclass(frozen=True)
 class Leg:
-    """One part of a run's way: a gang, or one attempt of another job. Times are seconds since the run's first job was submitted.
+    """One part of a run: a gang, or one attempt of another job. Times are seconds since the run's first job was submitted.
 
     It waited from `waited_from` until `started`, which is when the last member of a gang started, and ran until `ended`; either is
     None when that did not happen (yet). `market` is None for what never ran and is no gang. `outcome` is `SUCCEEDED`, `RECLAIMED`,
@@ -38,7 +46,32 @@ class Leg:
     outcome: str | None
 
 
-def timeline(uses: Sequence[JobUse], gangs: Sequence[Mapping[str, Any]]) -> list[Leg]:
+def read_timeline_and_cost(
+    batch: BatchClient, s3: S3Client, settings: CostSettings, run_id: str, gangs: Sequence[Mapping[str, Any]]
+) -> tuple[list[Leg], dict[str, Any] | None]:
+    """The run's timeline, and what it cost so far.
+
+    A run's results are worth more than either: what cannot be read is left out, and a log line gives the reason.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  jobs on local paths never pay for the import
+
+    from spotline.costing import estimate_run, uses_of_run  # noqa: PLC0415
+
+    outcomes = {gang["job_id"]: gang["outcome"] for gang in gangs if gang.get("job_id") and gang.get("outcome")}
+    try:
+        uses = uses_of_run(batch, settings, run_id, outcomes)
+    except (ClientError, BotoCoreError) as error:
+        logger.warning("the run's jobs cannot be described, so it has neither timeline nor cost: %s", error)
+        return build_timeline([], gangs), None
+    try:
+        cost = estimate_run(s3, settings, run_id, uses, datetime.now(UTC))
+    except (DocumentError, ClientError, BotoCoreError) as error:
+        logger.warning("no cost can be estimated: %s", error)
+        return build_timeline(uses, gangs), None
+    return build_timeline(uses, gangs), cost.to_item()
+
+
+def build_timeline(uses: Sequence[JobUse], gangs: Sequence[Mapping[str, Any]]) -> list[Leg]:
     """The legs of a run, in the order in which they began to wait.
 
     Parameters
@@ -50,18 +83,18 @@ def timeline(uses: Sequence[JobUse], gangs: Sequence[Mapping[str, Any]]) -> list
         has no job at all.
     """
     records = {int(gang["generation"]): gang for gang in gangs}
-    legs = [leg for use in uses for leg in _legs(use, records.get(use.generation, {}))]
+    legs = [leg for use in uses for leg in _build_legs(use, records.get(use.generation, {}))]
     with_job = {use.generation for use in uses}
-    legs += [_without_job(record) for generation, record in records.items() if generation not in with_job]
+    legs += [_build_leg_without_job(record) for generation, record in records.items() if generation not in with_job]
     if not legs:
         return []
     origin = min(leg.waited_from for leg in legs)
-    return sorted((_since(leg, origin) for leg in legs), key=lambda leg: (leg.waited_from, leg.attempt))
+    return sorted((_shift(leg, origin) for leg in legs), key=lambda leg: (leg.waited_from, leg.attempt))
 
 
-def _legs(use: JobUse, record: Mapping[str, Any]) -> Iterator[Leg]:
+def _build_legs(use: JobUse, record: Mapping[str, Any]) -> Iterator[Leg]:
     if use.stage is Stage.ANALYSIS:
-        yield _gang(use, record)
+        yield _build_gang_leg(use, record)
         return
     attempts = list(use.attempts)
     waited_from = use.submitted
@@ -84,9 +117,9 @@ def _legs(use: JobUse, record: Mapping[str, Any]) -> Iterator[Leg]:
         yield Leg(use.stage.value, 0, 1, None, use.job_id, use.submitted, None, None, use.outcome)
 
 
-def _gang(use: JobUse, record: Mapping[str, Any]) -> Leg:
+def _build_gang_leg(use: JobUse, record: Mapping[str, Any]) -> Leg:
     firsts = [member[0].started for member in use.members if member]
-    ends = [_end(member) for member in use.members if member]
+    ends = [_read_end(member) for member in use.members if member]
     complete = len(firsts) == len(use.members) > 0
     over = [end for end in ends if end is not None]
     return Leg(
@@ -95,42 +128,42 @@ def _gang(use: JobUse, record: Mapping[str, Any]) -> Leg:
         attempt=1,
         market=record.get("market") or next((attempt.market.value for attempt in use.attempts), None),
         job_id=use.job_id,
-        waited_from=_waited_from(record) or use.submitted,
+        waited_from=_read_wait_start(record) or use.submitted,
         started=max(firsts) if complete else None,
-        ended=(max(over) if over else _moment(record.get("closed_at"))) if len(over) == len(ends) else None,
+        ended=(max(over) if over else _parse_moment(record.get("closed_at"))) if len(over) == len(ends) else None,
         outcome=record.get("outcome") or use.outcome,
     )
 
 
-def _end(member: Iterable[Attempt]) -> float | None:
+def _read_end(member: Iterable[Attempt]) -> float | None:
     return list(member)[-1].ended
 
 
-def _without_job(record: Mapping[str, Any]) -> Leg:
-    """A gang that was refused, or whose job Batch no longer knows."""
+def _build_leg_without_job(record: Mapping[str, Any]) -> Leg:
+    """A gang that was refused, or whose job Batch no longer lists."""
     return Leg(
         stage=Stage.ANALYSIS.value,
         generation=int(record["generation"]),
         attempt=1,
         market=record["market"],
         job_id=record.get("job_id"),
-        waited_from=_waited_from(record) or 0.0,
+        waited_from=_read_wait_start(record) or 0.0,
         started=None,
-        ended=_moment(record.get("closed_at")),
+        ended=_parse_moment(record.get("closed_at")),
         outcome=record.get("outcome"),
     )
 
 
-def _waited_from(record: Mapping[str, Any]) -> float | None:
+def _read_wait_start(record: Mapping[str, Any]) -> float | None:
     """Since when a gang waited: since its Task asked, or since an older generation of it gave its slot away."""
-    return _moment(record.get("requeued_at") or record.get("launched_at"))
+    return _parse_moment(record.get("requeued_at") or record.get("launched_at"))
 
 
-def _moment(text: str | None) -> float | None:
+def _parse_moment(text: str | None) -> float | None:
     return None if text is None else datetime.fromisoformat(text).timestamp()
 
 
-def _since(leg: Leg, origin: float) -> Leg:
+def _shift(leg: Leg, origin: float) -> Leg:
     def since(moment: float | None) -> float | None:
         return None if moment is None else round(moment - origin, 3)
 

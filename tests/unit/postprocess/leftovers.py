@@ -1,4 +1,4 @@
-"""What the jobs before leave, written by the shapes that the design fixes, small and with known numbers."""
+"""What the earlier jobs write, in the schemas of their manifests, small and with numbers that the tests expect."""
 
 from __future__ import annotations
 

@@ -8,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postprocess.columns import SHARES, Distribution, distribution, stability_index
-from postprocess.drift import EarlierDay, columns_of, compare, drift_document
-from postprocess.kept import read_days
-from postprocess.table import attribute, plain
+from postprocess.drift import (
+    SHARES,
+    Distribution,
+    EarlierDay,
+    build_drift,
+    compare_days,
+    compute_stability_index,
+    read_columns,
+    read_distribution,
+)
+from postprocess.table import to_attribute, to_plain
+from postprocess.table_items import read_earlier_days
 
 
 def numbers(*values: float, missing: float = 0.0) -> Distribution:
@@ -38,23 +46,23 @@ def test_the_index_is_the_one_of_the_textbook() -> None:
     before = Distribution(0.0, values={"a": 0.5, "b": 0.5})
     now = Distribution(0.0, values={"a": 0.8, "b": 0.2})
 
-    assert stability_index(before, now) == pytest.approx(0.3 * math.log(1.6) - 0.3 * math.log(0.4))
+    assert compute_stability_index(before, now) == pytest.approx(0.3 * math.log(1.6) - 0.3 * math.log(0.4))
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=50), st.floats(0, 0.9))
 def test_a_day_does_not_differ_from_itself(values: list[float], missing: float) -> None:
     day = numbers(*values, missing=missing)
 
-    assert stability_index(day, day) == pytest.approx(0.0, abs=1e-9)
+    assert compute_stability_index(day, day) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_samples_of_one_population_are_alike_and_a_shift_is_not() -> None:
     random = np.random.default_rng(1)
     first, second = numbers(*random.normal(0, 1, 900)), numbers(*random.normal(0, 1, 900))
 
-    assert stability_index(first, second) < 0.1
-    assert stability_index(first, numbers(*random.normal(1, 1, 900))) > 0.25
-    assert stability_index(first, numbers(*random.normal(0, 3, 900))) > 0.25
+    assert compute_stability_index(first, second) < 0.1
+    assert compute_stability_index(first, numbers(*random.normal(1, 1, 900))) > 0.25
+    assert compute_stability_index(first, numbers(*random.normal(0, 3, 900))) > 0.25
 
 
 def test_days_of_the_largest_numbers_are_compared_like_any_others() -> None:
@@ -65,40 +73,40 @@ def test_days_of_the_largest_numbers_are_compared_like_any_others() -> None:
         narrow = (-unit, -unit / 2, -unit / 4, 0.0, unit / 4, unit / 2, unit)
         return Distribution(0.0, quantiles=narrow), Distribution(0.0, quantiles=wide)
 
-    assert stability_index(*days(largest)) == pytest.approx(stability_index(*days(4.0)))
+    assert compute_stability_index(*days(largest)) == pytest.approx(compute_stability_index(*days(4.0)))
 
 
 def test_values_that_go_missing_are_drift() -> None:
-    assert stability_index(numbers(1, 2, 3), numbers(1, 2, 3, missing=0.4)) > 0.25
-    assert stability_index(numbers(1, 2, 3), Distribution(1.0, values={})) > 0.25
+    assert compute_stability_index(numbers(1, 2, 3), numbers(1, 2, 3, missing=0.4)) > 0.25
+    assert compute_stability_index(numbers(1, 2, 3), Distribution(1.0, values={})) > 0.25
 
 
 def test_a_new_value_is_drift_and_a_rare_one_below_the_commonest_is_not() -> None:
     whole = Distribution(0.0, values={"a": 0.6, "b": 0.4})
-    assert stability_index(whole, Distribution(0.0, values={"a": 0.4, "b": 0.3, "c": 0.3})) > 0.25
+    assert compute_stability_index(whole, Distribution(0.0, values={"a": 0.4, "b": 0.3, "c": 0.3})) > 0.25
 
     cut = Distribution(0.0, values={"a": 0.3, "b": 0.2, "c": 0.1})
-    assert stability_index(cut, Distribution(0.0, values={"a": 0.3, "b": 0.2, "d": 0.1})) < 0.1
+    assert compute_stability_index(cut, Distribution(0.0, values={"a": 0.3, "b": 0.2, "d": 0.1})) < 0.1
 
 
 @pytest.mark.parametrize("kind", ["date", "datetime", "time", "yearmonth"])
 def test_moments_move_by_nature_and_are_not_compared(kind: str) -> None:
-    assert distribution(column(["2013-02-09"], kind), 1) is None
+    assert read_distribution(column(["2013-02-09"], kind), 1) is None
 
 
 def test_names_of_rows_are_not_compared() -> None:
-    assert distribution(column([f"N{number}" for number in range(100)]), 100) is None
+    assert read_distribution(column([f"N{number}" for number in range(100)]), 100) is None
 
 
 def test_a_number_with_few_values_is_compared_by_them() -> None:
-    found = distribution(column([1, 1, 2], "integer"), 3)
+    found = read_distribution(column([1, 1, 2], "integer"), 3)
 
     assert found is not None
     assert found.values == {"1": 2 / 3, "2": 1 / 3}
 
 
 def test_a_number_with_many_values_is_compared_by_its_quantiles() -> None:
-    found = distribution(column(list(range(100)), "integer"), 100)
+    found = read_distribution(column(list(range(100)), "integer"), 100)
 
     assert found is not None
     assert found.values is None
@@ -111,7 +119,7 @@ def test_a_number_with_many_values_is_compared_by_its_quantiles() -> None:
 )
 def test_the_table_gives_back_what_it_was_given(one: Distribution) -> None:
     item = {"day": "20130208", "metrics": METRICS, "columns": {"x": one.to_item()}}
-    [day] = read_days([plain(attribute(item))])
+    [day] = read_earlier_days([to_plain(to_attribute(item))])
     assert day.columns == {"x": one}
 
 
@@ -125,7 +133,7 @@ def earlier(date: str, **columns: Distribution) -> EarlierDay:
 def test_one_odd_day_before_does_not_make_the_next_one_look_odd() -> None:
     usual, odd = numbers(*range(100)), numbers(*range(900, 1000))
 
-    (found,) = compare({"x": usual}, [earlier("1", x=usual), earlier("2", x=odd), earlier("3", x=usual)])
+    (found,) = compare_days({"x": usual}, [earlier("1", x=usual), earlier("2", x=odd), earlier("3", x=usual)])
 
     assert found.index == pytest.approx(0.0, abs=1e-9)
 
@@ -133,7 +141,7 @@ def test_one_odd_day_before_does_not_make_the_next_one_look_odd() -> None:
 def test_the_furthest_column_comes_first_and_a_new_one_is_left_out() -> None:
     now = {"calm": numbers(1, 2), "moved": numbers(7, 8), "new": numbers(1)}
 
-    found = compare(now, [earlier("1", calm=numbers(1, 2), moved=numbers(1, 2))])
+    found = compare_days(now, [earlier("1", calm=numbers(1, 2), moved=numbers(1, 2))])
 
     assert [drift.column for drift in found] == ["moved", "calm"]
 
@@ -144,16 +152,16 @@ def test_a_column_that_names_the_day_is_no_drift_and_one_that_changed_is() -> No
 
     before = [earlier("1", number=one("7"), unit=one("km")), earlier("2", number=one("8"), unit=one("km"))]
 
-    found = compare({"number": one("9"), "unit": one("miles")}, before)
+    found = compare_days({"number": one("9"), "unit": one("miles")}, before)
 
     assert [drift.column for drift in found] == ["unit"]
 
 
 def test_without_a_day_before_there_is_nothing_to_compare() -> None:
-    assert drift_document({"x": numbers(1)}, []) is None
+    assert build_drift({"x": numbers(1)}, []) is None
 
 
 def test_every_column_of_a_wide_file_is_compared() -> None:
     quality = {"columns": {f"c{at}": column(["a"]) for at in range(500)}}
 
-    assert list(columns_of(quality, 1)) == [f"c{at}" for at in range(500)]
+    assert list(read_columns(quality, 1)) == [f"c{at}" for at in range(500)]

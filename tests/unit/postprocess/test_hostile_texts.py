@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postprocess.inputs import read_local_inputs
-from postprocess.metrics import RunIdentity, build_metrics
+from postprocess.inputs import read_local_inputs, read_rejected_rows
+from postprocess.metrics import RunContext, RunIdentity, build_metrics
 from postprocess.parts import read_predictions
-from postprocess.rejects import read_samples
 from postprocess.report import render
-from postprocess.surroundings import Surroundings
 from tests.unit.postprocess.leftovers import Scored, write_analysis, write_clean
 from tests.unit.test_keys import NASTY, POISONOUS
 
@@ -56,12 +54,12 @@ def render_with(texts: list[str], folder: Path) -> str:
     assert inputs.analysed is not None
     predictions = read_predictions(inputs.analysed)
     run = RunIdentity(file=names[0], run_id="run", dataset="flights", day="20130209", execution_arn=names[0])
-    document = build_metrics(run, inputs, predictions, Surroundings())
+    document = build_metrics(run, inputs, predictions, RunContext())
     document["metrics"]["model"]["target"] = names[0]
     for row in document["surprising"]:
         row["key"] = dict(zip(names[:3], texts[:3], strict=True))
         row["reasons"] = [{"feature": name, "value": name, "contribution": 0.1} for name in names[:12]]
-    return render(document, quality, predictions, read_samples(inputs.cleaned)).decode()
+    return render(document, quality, predictions, read_rejected_rows(inputs.cleaned)).decode()
 
 
 @pytest.mark.timeout(300)

@@ -1,4 +1,4 @@
-"""Only what manifests name is read, and what they say is checked."""
+"""Only files that manifests name are read, and they are checked against the manifests."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -19,13 +19,13 @@ from moto import mock_aws
 from postprocess import job
 from postprocess.__main__ import main
 from postprocess.report import render
-from postprocess.table import DayKey, ResultTable, attribute
+from postprocess.table import DayKey, ResultTable, to_attribute
 from spotline.exits import ExitCode
 from spotline.layout import analysis_prefix, preprocess_prefix
 from spotline.manifests import ResultManifest
 from spotline.objects import LocalObjects
 from tests.unit.postprocess.leftovers import Scored, write_analysis, write_clean
-from tests.unit.postprocess.test_surroundings import Batch, described
+from tests.unit.postprocess.test_run_timeline import Batch, described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,7 +183,7 @@ def upload(s3: S3Client, folder: Path, bucket: str, prefix: str) -> None:
 
 
 def settings_for(version: str) -> job.Settings:
-    """What the job's environment says in the cloud, for a version of the file."""
+    """The job's settings in the cloud, for a version of the file."""
     return job.Settings(
         run_id=RUN,
         dataset="flights",
@@ -213,7 +213,7 @@ def test_in_the_cloud_results_and_table_agree(tmp_path: Path, clean: Path, analy
     ResultTable("runs", boto3.client("dynamodb")).record("yesterday", {"result": {}}, yesterday, "1", before)
     gang = {"generation": 1, "market": "SPOT", "launched_at": "2013-02-10T06:00:00+00:00", "outcome": "SUCCEEDED"}
     key_of_gang = {"pk": {"S": f"RUN#{RUN}"}, "sk": {"S": "GANG#0001"}}
-    item = {**key_of_gang, **{name: attribute(value) for name, value in gang.items()}}
+    item = {**key_of_gang, **{name: to_attribute(value) for name, value in gang.items()}}
     boto3.client("dynamodb").put_item(TableName="runs", Item=item)
     document, written = job.postprocess_run(settings_for(version))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from postprocess.inputs import InputsDisagree, read_local_inputs
-from postprocess.parts import Predictions, SurprisingRow, Task, importance, most_surprising, read_predictions
+from postprocess.parts import Predictions, SurprisingRow, Task, find_most_surprising, rank_features, read_predictions
 from spotline.documents import DocumentError
 from tests.unit.postprocess.leftovers import Scored, write_analysis
 
@@ -42,7 +42,7 @@ def test_without_validation_rows_all_rows_judge(tmp_path: Path, clean: Path) -> 
 
     found = predictions(write_analysis(tmp_path / "analysis", clean, [member]))
 
-    assert found.judging.all()
+    assert found.evaluation.all()
 
 
 def test_a_member_without_rows_is_no_trouble(tmp_path: Path, clean: Path) -> None:
@@ -67,13 +67,13 @@ def test_equally_surprising_rows_come_in_the_order_of_the_data() -> None:
         return SurprisingRow(shard, number, {}, actual=1.0, prediction=3.0, residual=-2.0, reasons=())
 
     places = [(1, 0), (0, 5), (0, 2)]
-    found = most_surprising([row(*place) for place in places], most=2)
+    found = find_most_surprising([row(*place) for place in places], most=2)
 
     assert [(row.shard, row.row) for row in found] == [(0, 2), (0, 5)]
 
 
 def test_features_come_by_their_share() -> None:
-    assert [entry.feature for entry in importance({"b": 0.3, "a": 0.3, "c": 0.4, "d": 0.0})] == ["c", "a", "b"]
+    assert [entry.feature for entry in rank_features({"b": 0.3, "a": 0.3, "c": 0.4, "d": 0.0})] == ["c", "a", "b"]
 
 
 def test_a_part_that_lost_rows_is_refused(analysis: Path, clean: Path) -> None:

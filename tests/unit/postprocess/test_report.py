@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postprocess.drift import EarlierDay, columns_of, drift_document
-from postprocess.inputs import read_local_inputs
-from postprocess.metrics import RunIdentity, build_metrics
+from postprocess.drift import EarlierDay, build_drift, read_columns
+from postprocess.inputs import read_local_inputs, read_rejected_rows
+from postprocess.metrics import RunContext, RunIdentity, build_metrics
 from postprocess.parts import read_predictions
-from postprocess.rejects import read_samples
-from postprocess.report import render, wording
-from postprocess.report.charts import bars
-from postprocess.surroundings import Surroundings
+from postprocess.report import formatting, render
+from postprocess.report.charts import draw_bars
 from postprocess.timeline import Leg
 from tests.unit.postprocess.leftovers import Scored, many_rows, write_analysis, write_clean
 
@@ -55,13 +53,13 @@ def report(folder: Path, *, before: bool = False) -> str:
     rows = inputs.cleaned.manifest.rows_clean
     earlier = []
     if before:
-        metrics = build_metrics(RunIdentity("f"), inputs, predictions, Surroundings())["metrics"]
-        earlier = [EarlierDay(f"2013020{day}", metrics, columns_of(quality, rows)) for day in (7, 8)]
+        metrics = build_metrics(RunIdentity("f"), inputs, predictions, RunContext())["metrics"]
+        earlier = [EarlierDay(f"2013020{day}", metrics, read_columns(quality, rows)) for day in (7, 8)]
     run = RunIdentity(file=f"data/flights/20130209/{EVIL}.csv", run_id="run", dataset="flights", day="20130209")
-    drift = drift_document(columns_of(quality, rows), earlier)
-    around = Surroundings(drift, TIMELINE, COST) if before else Surroundings(drift)
-    document = build_metrics(run, inputs, predictions, around)
-    return render(document, quality, predictions, read_samples(inputs.cleaned)).decode()
+    drift = build_drift(read_columns(quality, rows), earlier)
+    context = RunContext(drift, TIMELINE, COST) if before else RunContext(drift)
+    document = build_metrics(run, inputs, predictions, context)
+    return render(document, quality, predictions, read_rejected_rows(inputs.cleaned)).decode()
 
 
 @pytest.fixture
@@ -133,7 +131,7 @@ def test_it_shows_what_the_run_cost(whole: str) -> None:
 def test_an_uneventful_run_of_unknown_cost_has_a_report_too(tmp_path: Path) -> None:
     clean = write_clean(tmp_path / "clean", analyse=False)
     inputs = read_local_inputs(clean)
-    document = build_metrics(RunIdentity("f"), inputs, None, Surroundings(timeline=[TIMELINE[4]]))
+    document = build_metrics(RunIdentity("f"), inputs, None, RunContext(timeline=[TIMELINE[4]]))
 
     html = render(document, inputs.cleaned.quality, None, []).decode()
 
@@ -144,7 +142,7 @@ def test_an_uneventful_run_of_unknown_cost_has_a_report_too(tmp_path: Path) -> N
 def test_data_is_shown_as_data(whole: str) -> None:
     assert EVIL not in whole
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in whole
-    assert EVIL not in bars([{"label": EVIL, "value": 1}])
+    assert EVIL not in draw_bars([{"label": EVIL, "value": 1}])
 
 
 def test_it_stays_small_however_many_rows_there_are(tmp_path: Path) -> None:
@@ -201,7 +199,7 @@ def test_odd_data_makes_a_report_all_the_same(tmp_path: Path, member: Scored) ->
     ],
 )
 def test_measurements_are_written_for_people(value: float, text: str) -> None:
-    assert wording.number(value) == text
+    assert formatting.format_number(value) == text
 
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)

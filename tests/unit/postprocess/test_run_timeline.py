@@ -1,4 +1,4 @@
-"""What is known of a run beside its files is worth less than its results: what cannot be had is left out, and the log says why."""
+"""Timeline and cost are worth less than the results: what cannot be read is left out, and a log line gives the reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from postprocess.surroundings import way_of_run
+from postprocess.timeline import read_timeline_and_cost
 from spotline.cost_settings import CostSettings
 from spotline.prices import SHIPPED
 
@@ -103,7 +103,7 @@ def reclaimed_gang() -> Batch:
 
 
 def way(batch: Batch, s3: S3) -> tuple[Any, Any]:
-    return way_of_run(batch, s3, SETTINGS, RUN, [GANG])  # type: ignore[arg-type]
+    return read_timeline_and_cost(batch, s3, SETTINGS, RUN, [GANG])  # type: ignore[arg-type]
 
 
 def test_jobs_checkpoints_and_prices_make_timeline_and_cost() -> None:

@@ -63,7 +63,7 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order(rows: list[tuple[bool
     actual, score = columns([(float(yes), value) for yes, value in rows])
     ones, zeros = score[actual == 1], score[actual == 0]
 
-    area = scores.area_under_curve(actual, score)
+    area = scores.compute_area_under_curve(actual, score)
 
     if len(ones) == 0 or len(zeros) == 0:
         assert area is None
@@ -87,7 +87,7 @@ def test_a_coin_costs_the_logarithm_of_two() -> None:
 
 
 def test_quantiles_of_known_residuals() -> None:
-    quantiles = scores.residual_quantiles(np.arange(101.0))
+    quantiles = scores.compute_residual_quantiles(np.arange(101.0))
 
     assert quantiles == {"p01": 1.0, "p05": 5.0, "p25": 25.0, "p50": 50.0, "p75": 75.0, "p95": 95.0, "p99": 99.0}
-    assert scores.residual_quantiles(np.array([])) == {}
+    assert scores.compute_residual_quantiles(np.array([])) == {}

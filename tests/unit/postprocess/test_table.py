@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from postprocess.table import DayKey, ResultTable, Written, attribute, plain
+from postprocess.table import DayKey, ResultTable, Written, to_attribute, to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -97,7 +97,7 @@ def test_the_days_before_are_read_oldest_first(client: DynamoDBClient) -> None:
         day = DayKey("flights", date, "flights.csv")
         ResultTable("runs", client).record("run", {}, day, "1", {"metrics": {"rows": 1}})
 
-    found = ResultTable("runs", client).days_before(DAY, 14)
+    found = ResultTable("runs", client).read_days_before(DAY, 14)
 
     assert [(item["day"], item["metrics"]) for item in found] == [("20130131", {"rows": 1}), ("20130207", {"rows": 1})]
 
@@ -105,7 +105,7 @@ def test_the_days_before_are_read_oldest_first(client: DynamoDBClient) -> None:
 def test_another_file_of_the_day_is_another_series(client: DynamoDBClient) -> None:
     ResultTable("runs", client).record("run", {}, DayKey("flights", "20130208", "other.csv"), "1", {})
 
-    assert ResultTable("runs", client).days_before(DAY, 7) == []
+    assert ResultTable("runs", client).read_days_before(DAY, 7) == []
 
 
 def test_gangs_are_read_up_to_the_newest(client: DynamoDBClient) -> None:
@@ -113,7 +113,7 @@ def test_gangs_are_read_up_to_the_newest(client: DynamoDBClient) -> None:
         item = {"pk": {"S": "RUN#run"}, "sk": {"S": f"GANG#{generation:04d}"}, "generation": {"N": str(generation)}}
         client.put_item(TableName="runs", Item=item)
 
-    assert [gang["generation"] for gang in ResultTable("runs", client).gangs("run", 3)] == [1, 3]
+    assert [gang["generation"] for gang in ResultTable("runs", client).read_gangs("run", 3)] == [1, 3]
 
 
 class Busy:
@@ -152,7 +152,7 @@ def test_an_endless_conflict_fails_the_job(monkeypatch: pytest.MonkeyPatch) -> N
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_number_reads_back_as_it_was(value: float) -> None:
-    read = deserialized(attribute(value))
+    read = deserialized(to_attribute(value))
 
     assert float(read) == value
     if isinstance(read, Decimal):
@@ -161,13 +161,13 @@ def test_every_number_reads_back_as_it_was(value: float) -> None:
 
 @given(st.recursive(st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(), st.lists))
 def test_what_is_written_is_read_again(document: Any) -> None:
-    assert plain(attribute(document)) == document
+    assert to_plain(to_attribute(document)) == document
 
 
 def test_what_json_can_hold_the_table_can_hold() -> None:
     document = {"a": None, "b": True, "c": 3, "d": "x", "e": [1.5, {"f": float("inf")}], "g": ()}
 
-    assert deserialized(attribute(document)) == {
+    assert deserialized(to_attribute(document)) == {
         "a": None,
         "b": True,
         "c": 3,
@@ -176,4 +176,4 @@ def test_what_json_can_hold_the_table_can_hold() -> None:
         "g": [],
     }
     with pytest.raises(TypeError, match="set"):
-        attribute({1})
+        to_attribute({1})

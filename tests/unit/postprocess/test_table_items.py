@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postprocess.columns import Distribution
-from postprocess.kept import COLUMNS, keep_columns, keep_rows, read_days
-from postprocess.table import attribute, plain
+from postprocess.drift import Distribution
+from postprocess.table import to_attribute, to_plain
+from postprocess.table_items import COLUMNS, build_columns_attribute, build_surprising_attribute, read_earlier_days
 from spotline.objects import LocalObjects
 from tests.poison import POISONS, damage
 
@@ -46,24 +46,24 @@ COLUMNS_OF_A_DAY = {
 @pytest.mark.parametrize("columns", COLUMNS_OF_A_DAY.values(), ids=list(COLUMNS_OF_A_DAY))
 def test_a_day_s_columns_fit_and_are_read_back(columns: dict[str, Distribution], tmp_path: Path) -> None:
     # Given a day's columns as they are kept
-    kept = keep_columns(columns, LocalObjects(tmp_path), "job-7/")
-    item = attribute({"day": "20130208", "metrics": METRICS, **kept})
+    kept = build_columns_attribute(columns, LocalObjects(tmp_path), "job-7/")
+    item = to_attribute({"day": "20130208", "metrics": METRICS, **kept})
     # Then the item is small, and the next day finds all of them
     assert size(item) < MOST / 2
-    [day] = read_days([plain(item)])
+    [day] = read_earlier_days([to_plain(item)])
     assert day.columns == columns
 
 
 def test_only_what_is_too_large_is_an_object_of_its_own(tmp_path: Path) -> None:
-    keep_columns(COLUMNS_OF_A_DAY["an empty value"], LocalObjects(tmp_path), "job-7/")
+    build_columns_attribute(COLUMNS_OF_A_DAY["an empty value"], LocalObjects(tmp_path), "job-7/")
     assert not list(tmp_path.iterdir())
-    keep_columns(COLUMNS_OF_A_DAY["2,000 columns"], LocalObjects(tmp_path), "job-7/")
+    build_columns_attribute(COLUMNS_OF_A_DAY["2,000 columns"], LocalObjects(tmp_path), "job-7/")
     assert (tmp_path / "job-7" / COLUMNS).exists()
 
 
 def test_an_item_of_an_older_version_is_read() -> None:
     item = {"day": "20130208", "metrics": METRICS, "columns": {"c": {"missing": 0.5, "values": {"a": 0.5}}}}
-    [day] = read_days([item])
+    [day] = read_earlier_days([item])
     assert day.columns == {"c": Distribution(0.5, {"a": 0.5})}
 
 
@@ -80,7 +80,7 @@ def test_a_day_whose_item_was_damaged_is_left_out_or_read() -> None:
     for _, body in damage(ITEM):
         item = json.loads(body)
         if isinstance(item, dict):
-            [good] = [day for day in read_days([item, {**ITEM, "day": "20130207"}]) if day.day == "20130207"]
+            [good] = [day for day in read_earlier_days([item, {**ITEM, "day": "20130207"}]) if day.day == "20130207"]
             assert good.columns["c"].values == {"": 0.5}
 
 
@@ -91,15 +91,17 @@ def test_a_day_whose_columns_cannot_be_read_is_left_out_and_named(
     at = tmp_path / COLUMNS
     if body is not None:
         at.write_bytes(body)
-    days = read_days([{"day": "20130208", "metrics": METRICS, "columns_at": str(at)}])
+    days = read_earlier_days([{"day": "20130208", "metrics": METRICS, "columns_at": str(at)}])
     assert days == [] or days[0].columns == {}
     assert days or str(at) in caplog.text
 
 
 def test_surprising_rows_fit() -> None:
     row = {"shard": 0, "row": 1, "key": {"id": "x" * 100_000}, "reasons": [{"feature": "f", "value": "y" * 100_000}]}
-    kept = keep_rows([row] * 3, "s3://results/metrics.json")
+    kept = build_surprising_attribute([row] * 3, "s3://results/metrics.json")
     assert kept["surprising"][0]["key"]["id"] == "x" * 200 + "…"
-    assert size(attribute(kept)) < 10_000
+    assert size(to_attribute(kept)) < 10_000
     wide = {"key": {f"column {at}": "x" * 100_000 for at in range(2000)}}
-    assert keep_rows([wide], "s3://results/metrics.json") == {"surprising_at": "s3://results/metrics.json"}
+    assert build_surprising_attribute([wide], "s3://results/metrics.json") == {
+        "surprising_at": "s3://results/metrics.json"
+    }

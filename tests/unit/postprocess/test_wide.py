@@ -22,7 +22,7 @@ from tests.unit.postprocess.test_job import (
     settings_for,
     upload,
 )
-from tests.unit.postprocess.test_kept import MOST, size
+from tests.unit.postprocess.test_table_items import MOST, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

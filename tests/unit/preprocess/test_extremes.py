@@ -14,9 +14,9 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.encoding import encode, features_of
-from postprocess.drift import EarlierDay, columns_of, compare
-from postprocess.report.sections import columns as report_columns
+from analysis.encoding import build_features, encode
+from postprocess.drift import EarlierDay, compare_days, read_columns
+from postprocess.report.sections import build_columns as report_columns
 from preprocess.columns import dtype
 from preprocess.spread import Spread, measure
 from preprocess.statistics import Statistics
@@ -140,12 +140,12 @@ def test_any_value_is_read_counted_analysed_and_shown(tmp_path: Path, case: Case
 def check_readers(folder: Path, found: Result) -> None:
     """What postprocess makes of the report, and analysis of the shards."""
     json.loads((folder / "quality.json").read_bytes(), parse_constant=pytest.fail)  # no Infinity and no NaN
-    now = columns_of(found.quality, found.manifest.rows_clean)
-    assert all(np.isfinite(drift.index) for drift in compare(now, [EarlierDay("20130209", {}, now)]))
+    now = read_columns(found.quality, found.manifest.rows_clean)
+    assert all(np.isfinite(drift.index) for drift in compare_days(now, [EarlierDay("20130209", {}, now)]))
     assert len(report_columns(found.quality, found.manifest.rows_clean, None)) == 2
     for shard in found.manifest.shards:
         table = pq.read_table(folder / shard.path)
-        (feature,) = features_of(table.schema, ["x"], found.manifest.categories)
+        (feature,) = build_features(table.schema, ["x"], found.manifest.categories)
         assert np.isfinite(encode(table["x"].combine_chunks(), feature)).all()
 
 

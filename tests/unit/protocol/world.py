@@ -21,7 +21,7 @@ from announce.delivery import InFlight, Refused, Silent, deliver
 from announce.messages import Announcement
 from announce.outcomes import ExecutionEnded, message_key
 from announce.table import TableClaims
-from postprocess.source_order import list_versions, source_order
+from postprocess.source_order import find_source_order, list_versions
 from postprocess.table import DayKey, ResultTable
 from spotline.allowances import Allowances
 from spotline.launching import Launcher
@@ -261,7 +261,7 @@ class World(Pipeline):
         """Postprocess writes the run's result and the day's metrics; also long after its job was terminated."""
         execution = self.steps.executions[run_id]
         key, version = execution.input["source"]["key"], execution.version_id
-        order = source_order(list_versions(self.clients.s3, INGEST, key), version)
+        order = find_source_order(list_versions(self.clients.s3, INGEST, key), version)
         day = DayKey("flights", "20130209", key.rpartition("/")[2])
         self.results.record(run_id, {"result": {"report": "r"}}, day, order, {"version_id": version})
 

@@ -43,7 +43,7 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-def bars(rows: Sequence[Mapping[str, Any]], number: str = ",") -> Markup:
+def draw_bars(rows: Sequence[Mapping[str, Any]], number: str = ",") -> Markup:
     """Horizontal bars in the order given (`label`, `value`), each with its number, in a d3 format, at its end."""
     shared: dict[str, Any] = {
         "y": {
@@ -77,7 +77,7 @@ def bars(rows: Sequence[Mapping[str, Any]], number: str = ",") -> Markup:
     )
 
 
-def curves(points: Sequence[Mapping[str, Any]], x: str, y: str) -> Markup:
+def draw_curves(points: Sequence[Mapping[str, Any]], x: str, y: str) -> Markup:
     """Lines of `value` over `at`, one for each `line`."""
     lines = list(dict.fromkeys(point["line"] for point in points))
     return _draw(
@@ -99,7 +99,7 @@ def curves(points: Sequence[Mapping[str, Any]], x: str, y: str) -> Markup:
     )
 
 
-def over_days(points: Sequence[Mapping[str, Any]], number: str) -> Markup:
+def draw_over_days(points: Sequence[Mapping[str, Any]], number: str) -> Markup:
     """One measure (`value`) day by day (`day`), oldest first; the last day stands out. `number` is a d3 format."""
     return _draw(
         {
@@ -132,8 +132,8 @@ def over_days(points: Sequence[Mapping[str, Any]], number: str) -> Markup:
     )
 
 
-def spans(rows: Sequence[Mapping[str, Any]], unit: str) -> Markup:
-    """Stretches of time (`label`, `start`, `end`, `kind`) on one line for each label, in the order given.
+def draw_spans(rows: Sequence[Mapping[str, Any]], unit: str) -> Markup:
+    """Ranges of time (`label`, `start`, `end`, `kind`) on one line for each label, in the order given.
 
     `kind` is `waited`, `done` or `interrupted`, and sets the colour.
     """
@@ -172,7 +172,7 @@ def spans(rows: Sequence[Mapping[str, Any]], unit: str) -> Markup:
     )
 
 
-def histogram(values: Numbers, title: str) -> Markup:
+def draw_histogram(values: Numbers, title: str) -> Markup:
     """How values are distributed, between their 0.5% and 99.5% quantiles; what lies beyond is counted in the outermost bars."""
     low, high = (float(edge) for edge in np.quantile(values, (0.005, 0.995)))
     if low == high:
@@ -212,7 +212,7 @@ def histogram(values: Numbers, title: str) -> Markup:
     )
 
 
-def actual_against_predicted(actual: Numbers, prediction: Numbers, target: str) -> Markup:
+def draw_actual_against_predicted(actual: Numbers, prediction: Numbers, target: str) -> Markup:
     """Where actual and predicted values fall together: the nearer to the line, the better; darker cells hold more rows."""
     both = np.concatenate([actual, prediction])
     low, high = (float(edge) for edge in np.quantile(both, (0.002, 0.998)))
@@ -264,8 +264,8 @@ def actual_against_predicted(actual: Numbers, prediction: Numbers, target: str) 
     )
 
 
-def reliability(actual: Numbers, probability: Numbers) -> Markup:
-    """How often rows of a predicted probability were of class 1, in tenths: on the line the model means what it says."""
+def draw_reliability(actual: Numbers, probability: Numbers) -> Markup:
+    """How often rows of a predicted probability were of class 1, in tenths: on the line predicted and observed agree."""
     tenth = np.minimum((probability * 10).astype(int), 9)
     data = [
         {

@@ -7,19 +7,19 @@ from spotline.text import make_printable
 _LONGEST = 300
 
 
-def count(value: int) -> str:
+def format_count(value: int) -> str:
     """A number of things.
 
-    >>> count(1234567)
+    >>> format_count(1234567)
     '1,234,567'
     """
     return f"{value:,}"
 
 
-def number(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """A measurement, to four significant digits; a dash when there is none.
 
-    >>> number(0.123456), number(12345.678)
+    >>> format_number(0.123456), format_number(12345.678)
     ('0.1235', '12,350')
     """
     if value is None:
@@ -29,20 +29,20 @@ def number(value: float | None) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def signed(value: float) -> str:
+def format_signed(value: float) -> str:
     """A difference: its sign always shows.
 
-    >>> signed(3.5)
+    >>> format_signed(3.5)
     '+3.5'
     """
     sign = "+" if value > 0 else "\N{MINUS SIGN}" if value < 0 else ""
-    return f"{sign}{number(abs(value))}"
+    return f"{sign}{format_number(abs(value))}"
 
 
-def share(value: float) -> str:
+def format_share(value: float) -> str:
     """A share of a whole; what is there is never written as 0%.
 
-    >>> share(0.25), share(0.246), share(0.00001)
+    >>> format_share(0.25), format_share(0.246), format_share(0.00001)
     ('25%', '24.6%', 'below 0.01%')
     """
     if 0 < value < 0.0001:
@@ -50,19 +50,19 @@ def share(value: float) -> str:
     return f"{100 * value:.2f}".rstrip("0").rstrip(".") + "%"
 
 
-def day(text: str) -> str:
+def format_day(text: str) -> str:
     """A day of a key as people read it.
 
-    >>> day("20130209")
+    >>> format_day("20130209")
     '2013-02-09'
     """
     return f"{text[:4]}-{text[4:6]}-{text[6:]}"
 
 
-def time_unit(seconds: float) -> tuple[float, str]:
+def choose_time_unit(seconds: float) -> tuple[float, str]:
     """The unit that suits a stretch of time: its length in seconds, and its name.
 
-    >>> time_unit(90), time_unit(9000)
+    >>> choose_time_unit(90), choose_time_unit(9000)
     ((1.0, 'seconds'), (60.0, 'minutes'))
     """
     if seconds < 300:
@@ -70,21 +70,21 @@ def time_unit(seconds: float) -> tuple[float, str]:
     return (60.0, "minutes") if seconds < 5 * 3600 else (3600.0, "hours")
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A stretch of time.
 
-    >>> duration(4.25), duration(9000)
+    >>> format_duration(4.25), format_duration(9000)
     ('4.2 s', '150 min')
     """
-    length, name = time_unit(seconds)
+    length, name = choose_time_unit(seconds)
     short = {"seconds": "s", "minutes": "min", "hours": "h"}[name]
     return f"{seconds / length:.{0 if name == 'minutes' else 1}f} {short}"
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A cell's value, as it would stand in the file: a whole number without a separator, it may be a code or a time.
 
-    >>> shown(1130.0), shown(None), shown("JFK")
+    >>> format_value(1130.0), format_value(None), format_value("JFK")
     ('1130', 'missing', 'JFK')
     """
     if value is None:
@@ -95,7 +95,7 @@ def shown(value: Any) -> str:
 
 
 def make_readable(value: Any) -> Any:
-    r"""A JSON value whose texts, names of properties among them, are printable and not endless: data may hold any character.
+    r"""A JSON value with all its texts, names of properties included, made printable and short: data may hold any character.
 
     >>> make_readable({"a\nb": ["\u202e", 1]})
     {'a\\nb': ['\\u202e', 1]}
