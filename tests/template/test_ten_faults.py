@@ -50,7 +50,7 @@ FAULTS = {
     ),
     "7 EFA that no image can use": Fault(
         ("an image without libfabric", "an image without EFA's installer", "EFA that no program uses"),
-        ("tests/unit/analysis/test_network.py::test_a_member_that_is_to_use_efa_and_cannot_leaves_with_78",),
+        ("tests/unit/analysis/test_hardware.py::test_a_member_that_is_to_use_efa_and_cannot_leaves_with_78",),
     ),
     "8 a job cancelled while its instance boots": Fault(
         ("a job cancelled while its instance boots",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import tokenize
@@ -33,9 +34,18 @@ KNOWN_CIRCLES = {
         f"spotline.contracts.{name}" for name in ("cells", "delivery", "dialect", "field_parsing", "model", "parsing")
     ),
     frozenset(f"preprocess.{name}" for name in ("cutting", "grammar", "moments", "native")),
-    frozenset(f"analysis.{name}" for name in ("follower", "leader", "supervisor")),
 }
 """Circles that are still there. None is added; one that is gone, or has become smaller, is struck off this list."""
+
+SIZED = [ROOT / "jobs" / name for name in ("analysis", "postprocess")]
+"""Folders in which files and functions have the right size."""
+FEW_LINES, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 60, 400, 59
+
+THIN_FILES = {
+    "jobs/analysis/analysis/log.py": "the format of log lines, which supervisor and worker share; it imports neither",
+    "jobs/analysis/analysis/outcomes.py": "the errors and the exit reason, which most modules import; it imports none of them",
+}
+"""Files of few lines beside `__init__.py` and `__main__.py`, and why each stands alone."""
 
 PRODUCT_FOLDERS = ("functions", "layers", "jobs", "contracts", "infrastructure", "statemachine", "samples", "examples")
 
@@ -113,6 +123,26 @@ def test_the_twin_names_nothing_of_the_product() -> None:
 def test_no_modules_import_each_other_in_a_circle() -> None:
     graphs = [draw_graph(find_modules(base, folder)) for base, folder in HOUSES.values()]
     assert {circle for graph in graphs for circle in find_circles(graph)} == KNOWN_CIRCLES
+
+
+@pytest.mark.parametrize("folder", SIZED, ids=lambda folder: folder.name)
+def test_a_file_of_few_lines_has_a_reason(folder: Path) -> None:
+    thin = {
+        file.relative_to(ROOT).as_posix()
+        for file in folder.rglob("*.py")
+        if file.stem not in ("__init__", "__main__") and len(file.read_text().splitlines()) < FEW_LINES
+    }
+    assert thin == {file for file in THIN_FILES if (ROOT / file).is_relative_to(folder)}
+
+
+@pytest.mark.parametrize("folder", SIZED, ids=lambda folder: folder.name)
+def test_no_file_and_no_function_is_too_long(folder: Path) -> None:
+    for file in folder.rglob("*.py"):
+        text = file.read_text()
+        assert len(text.splitlines()) <= MOST_LINES, file
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert (node.end_lineno or node.lineno) - node.lineno < MOST_LINES_OF_A_FUNCTION, f"{file}: {node.name}"
 
 
 def test_a_circle_through_types_alone_and_one_within_a_function_are_found(tmp_path: Path) -> None:
