@@ -112,7 +112,7 @@ GUARDS = {
     "a look after the submission": Guard("11", _patched(Launcher, "_why_useless", lambda _self, _gang: None)),
     "leaders' conditional writes": Guard("12", _unconditional_writes_of_leaders),
     "an analysis is published once": Guard(
-        "12", _patched(checkpoints, "_analysis_of", lambda _manifest, _digest: None)
+        "12", _patched(checkpoints, "_read_analysis", lambda _manifest, _digest: None)
     ),
     "a job is found by its name": Guard(
         "one job", _patched(looking, "job_of_gang", lambda _client, _gang, _queue: None)
