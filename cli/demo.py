@@ -52,9 +52,9 @@ def demo(
         upload = _choose_upload(day, file, contract)
     except UnusableInput as unusable:
         sys.exit(f"spotline: {unusable}")
-    from cli.errors import one_clear_line  # noqa: PLC0415  the twin takes a second to import
+    from cli.errors import exit_in_one_line  # noqa: PLC0415  the twin takes a second to import
 
-    with one_clear_line():
+    with exit_in_one_line():
         succeeded = _run(upload, members, reclaims, console, as_json=as_json)
     raise typer.Exit(0 if succeeded else 1)
 
@@ -79,17 +79,17 @@ def _run(upload: Upload, members: int, reclaims: int, console: Console, *, as_js
     with SlackWebhook() as slack, make_twin(TwinOptions(time_scale=TIME_SCALE)) as twin:
         spot = ReclaimAtFirstCheckpoint(
             reclaims,
-            lambda gone: reporter.say(
+            lambda gone: reporter.print_line(
                 f"Spot took {gone.instance_id} from member {gone.member} at round {gone.round}", "yellow"
             ),
         )
         spot.install()
         stack = deploy(twin, slack, {"GangMembers": str(members)})
-        reporter.say(f"deployed {TEMPLATE.name} into the twin at {twin.url}")
+        reporter.print_line(f"deployed {TEMPLATE.name} into the twin at {twin.url}")
         uploaded = time.monotonic()
         journey = Journey(twin, stack, upload)
         journey.upload_files()
-        reporter.say(f"uploaded s3://{stack.outputs['IngestBucket']}/{upload.key}")
+        reporter.print_line(f"uploaded s3://{stack.outputs['IngestBucket']}/{upload.key}")
         reporter.follow(journey)
         if journey.description()["status"] != "SUCCEEDED":
             _await_message(slack)
@@ -103,7 +103,7 @@ def _run(upload: Upload, members: int, reclaims: int, console: Console, *, as_js
 
 
 class Reporter:
-    """Says what happens and when, a line each; rounds of training are a bar that goes away again."""
+    """Prints what happens and when, a line each; rounds of training are a bar that goes away again."""
 
     _STYLES: ClassVar = {"state": "bold", "gang": "cyan", "member": "dim cyan"}
 
@@ -111,14 +111,14 @@ class Reporter:
         self._console = console
         self._began = time.monotonic()
 
-    def say(self, text: str, style: str = "") -> None:
+    def print_line(self, text: str, style: str = "") -> None:
         """Print one line."""
         elapsed = f"[dim]{time.monotonic() - self._began:5.1f} s[/]"
         line = f"[{style}]{escape(text)}[/]" if style else escape(text)
         self._console.print(f"{elapsed} {line}", soft_wrap=True)
 
     def follow(self, journey: Journey) -> None:
-        """Say what happens until the run is over."""
+        """Print what happens until the run is over."""
         rounds = TextColumn("{task.completed} of {task.total} rounds")
         with Progress(
             SpinnerColumn(), TextColumn("training"), BarColumn(), rounds, console=self._console, transient=True
@@ -131,7 +131,7 @@ class Reporter:
                         continue
                 if update.kind == "state":
                     bar.update(training, visible=False)
-                self.say(update.text, self._STYLES.get(update.kind, "dim"))
+                self.print_line(update.text, self._STYLES.get(update.kind, "dim"))
 
 
 _MESSAGE_WITHIN_SECONDS = 10

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def one_clear_line() -> Iterator[None]:
+def exit_in_one_line() -> Iterator[None]:
     """End the command with exit code 1 and one line for the errors that a user can fix."""
     try:
         yield

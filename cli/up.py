@@ -52,7 +52,7 @@ def up(
     if time_scale <= 0:
         sys.exit(f"spotline: --time-scale is a number above 0, not {time_scale}")
     from cli.deployment import deploy, make_twin  # noqa: PLC0415  the twin takes a second to import
-    from cli.errors import one_clear_line  # noqa: PLC0415
+    from cli.errors import exit_in_one_line  # noqa: PLC0415
     from cli.slack import SlackWebhook, message_text  # noqa: PLC0415
     from twin import TwinOptions  # noqa: PLC0415
     from twin.explain import explain_stack  # noqa: PLC0415
@@ -71,7 +71,7 @@ def up(
     )
     with (
         StopRequest() as stop,
-        one_clear_line(),
+        exit_in_one_line(),
         SlackWebhook(lambda message: console.print(f"[magenta]Slack:[/] {escape(message_text(message))}")) as slack,
         make_twin(options) as twin,
     ):

@@ -152,7 +152,7 @@ def before(application: Application) -> Application:
         if call is None or trouble is None:
             return application(environ, start_response)
         if trouble is Trouble.UNANSWERED:
-            _do_and_say_nothing(application, environ)
+            _drop_answer(application, environ)
         else:
             requests.discard_body(environ)
         answer = refusals.build_service_error(call.service, call.method, throttled=trouble is Trouble.THROTTLED)
@@ -180,7 +180,7 @@ def _action(call: Call) -> str:
     return next((ask.action for ask in needed(call)), f"{call.service}:")
 
 
-def _do_and_say_nothing(application: Application, environ: dict[str, Any]) -> None:
+def _drop_answer(application: Application, environ: dict[str, Any]) -> None:
     answered = application(environ, lambda *_: io.BytesIO().write)
     try:
         for _ in answered:
