@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 BEHIND_SLASH = "0"
 """The character after `/`: `d0` is behind every key that begins with `d/`, and before every other one."""
 
+LAST = "\U0010ffff"
+"""The greatest character, which names no file: a listing that begins after `d/` and this one skips the folder `d/` and no key behind it."""
+
 OTHER = "other"
 """The name of the last group: keys that lie in no day's folder."""
 
@@ -96,7 +99,7 @@ def _read_folders(client: S3Client, bucket: str, prefix: str, found: Folders, da
                 continue
             if anything_else:
                 found.others.append(Stretch(prefix, behind, name))
-            behind, anything_else = f"{prefix}{folder}{BEHIND_SLASH}", False
+            behind, anything_else = f"{prefix}{folder}/{LAST}", False
     if anything_else:
         found.others.append(Stretch(prefix, behind))
     if days:
@@ -138,5 +141,5 @@ def is_in_a_day(key: str) -> bool:
     >>> is_in_a_day("data/20130209/f.csv"), is_in_a_day("data/flights/20130209/f.csv"), is_in_a_day("data/flights/f.csv")
     (True, True, False)
     """
-    folders = key.removeprefix(DATA_PREFIX).split("/")[:-1]
-    return any(is_day(folder) for folder in folders[:2])
+    first, second, *_ = (*key.removeprefix(DATA_PREFIX).split("/")[:-1], "", "")
+    return is_day(first) or (is_dataset(first) and is_day(second))

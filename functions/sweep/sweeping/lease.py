@@ -26,6 +26,7 @@ CLOCKS = timedelta(minutes=1)
 HANDOVER = timedelta(minutes=10)
 """How long the lease is kept for the invocation that was asked for; one that Lambda could not start by then is left to the next hour."""
 
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 _DAYS = re.compile(rf"[0-9]{{8}}-[0-9]{{8}}|{OTHER}")
 
 
@@ -71,7 +72,7 @@ class Lease:
 
     def leave_at(self, place: Place) -> None:
         """Leave the lease to whoever comes next, who goes on at `place`."""
-        self._leave(place, datetime.fromtimestamp(0, UTC), "")
+        self._leave(place, _LONG_AGO, "")
 
     def __enter__(self) -> Self:
         return self

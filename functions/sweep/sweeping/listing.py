@@ -61,7 +61,7 @@ def recent_versions(
         for stretch in group.stretches:
             for page in _list_pages(client, bucket, stretch, done):
                 group.objects += len(page)
-                listed = [entry for entry in page if group.name == OTHER or is_in_a_day(entry["Key"])]
+                listed = [entry for entry in page if is_in_a_day(entry["Key"]) is (group.name != OTHER)]
                 recent = [entry["Key"] for entry in listed if entry["LastModified"] >= since]
                 for key in recent:
                     version = _find_newest(client, bucket, key)
@@ -88,13 +88,13 @@ def _list_pages(client: S3Client, bucket: str, stretch: Stretch, done: str) -> I
 
 def _find_newest(client: S3Client, bucket: str, key: str) -> Landed | None:
     """The newest version of one object; None when it was deleted meanwhile. Versions of one key are listed newest first."""
-    found = client.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=1).get("Versions", [])
+    found = client.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=1).get("Versions")
     if not found or found[0]["Key"] != key or not found[0]["IsLatest"]:
         return None
     return Landed(Source(bucket, key, found[0]["VersionId"], found[0]["Size"]), found[0]["LastModified"])
 
 
-def newest_versions(client: S3Client, bucket: str, where: Sequence[Stretch], done: str = "") -> Iterator[Landed]:
+def newest_versions(client: S3Client, bucket: str, where: Sequence[Stretch], done: str) -> Iterator[Landed]:
     """The newest version of each object of ours in `where` whose key is greater than `done`; deleted objects have none.
 
     S3 lists keys in the order of their UTF-8 bytes (ListObjectVersions, S3 API reference), which is Python's order of texts.

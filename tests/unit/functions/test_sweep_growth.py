@@ -99,6 +99,7 @@ FOLDERS = st.sampled_from(
         "20130199",
         "2013-02-09",
         "201302090",
+        "20130101x",
         "abc",
         "a-b",
         "ABC",
@@ -110,7 +111,7 @@ FOLDERS = st.sampled_from(
 KEYS = st.builds(
     lambda folders, file: "/".join(["data", *folders, file]),
     st.lists(FOLDERS, max_size=3),
-    st.sampled_from(["a.csv", "b.csv", "20130101", "0", "~.csv", "", "é.csv"]),
+    st.sampled_from(["a.csv", "b.csv", "20130101", "201301010", "0", "~.csv", "", "é.csv"]),
 )
 
 

@@ -46,8 +46,9 @@ def leave(s3: S3, *keys: str) -> None:
         s3.put(key, b"{}", "results")
 
 
-def test_a_version_that_never_ran_has_no_attempt(steps: Steps, s3: S3) -> None:
+def test_a_version_that_never_ran_has_no_attempt_and_is_asked_for_two_executions(steps: Steps, s3: S3) -> None:
     assert attempts(steps, s3) == []
+    assert steps.described == [RUN, f"{RUN}-r1"]
 
 
 @pytest.mark.parametrize(

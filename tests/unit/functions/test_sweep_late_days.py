@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
+from spotline.contracts import MOST_BYTES
 from sweeping.lateness import LateDay, late_days
 from tests.unit.functions.memory import S3
 
@@ -71,7 +72,7 @@ def test_only_a_file_that_a_run_can_be_made_of_makes_its_day_punctual(s3: S3, ke
 
 def test_what_is_no_file_hides_none_that_is_listed_after_it(s3: S3) -> None:
     # More than a page of them
-    for name in ("", "a.txt", "b.txt", "c.txt", "z.csv"):
+    for name in ("", "a.txt", "b.txt", "z.csv"):
         s3.put(f"data/flights/20130209/{name}")
     assert Looked(s3).late == LATE[1:]
 
@@ -91,6 +92,27 @@ def test_a_dataset_whose_contract_expects_nothing_is_not_waited_for(s3: S3) -> N
     s3.put("contracts/old/flights.json", contract())
     looked = Looked(s3)
     assert (looked.late, looked.unreadable, looked.failed) == (LATE, [], [])
+
+
+def test_without_a_contract_nobody_waits_for_anything() -> None:
+    s3 = S3()
+    s3.put("data/flights/20130209/f.csv")
+    looked = Looked(s3)
+    assert (looked.late, looked.unreadable, looked.failed) == ([], [], [])
+
+
+def test_a_contract_that_is_too_large_is_named_and_not_even_downloaded(s3: S3) -> None:
+    s3.put("contracts/large.json", contract().ljust(MOST_BYTES + 1))
+    get = s3.get_object
+
+    def download_none(**call: Any) -> Any:
+        answer = get(**call)
+        return {**answer, "Body": None} if call["Key"] == "contracts/large.json" else answer
+
+    s3.get_object = download_none  # type: ignore[method-assign]
+    looked = Looked(s3)
+    assert (looked.late, looked.failed) == (LATE, [])
+    assert [line.partition(": ")[0] for line in looked.unreadable] == ["contracts/large.json"]
 
 
 def test_every_dataset_is_looked_at_however_many_there_are() -> None:

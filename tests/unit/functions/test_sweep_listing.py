@@ -9,8 +9,10 @@ from typing import Any, cast
 import pytest
 
 from spotline.runs import Source
+from sweeping import days
 from sweeping.days import (
     BEGINNING,
+    LAST,
     OTHER,
     Folders,
     Group,
@@ -37,7 +39,7 @@ def bucket(*keys: str, days_ago: float = 0) -> S3:
 
 
 @pytest.mark.parametrize(
-    ("keys", "days", "others"),
+    ("keys", "days_of_folders", "others"),
     [
         pytest.param([], {}, [], id="an empty bucket"),
         pytest.param(
@@ -53,7 +55,7 @@ def bucket(*keys: str, days_ago: float = 0) -> S3:
         pytest.param(
             ["data/flights/a.csv", "data/flights/20130209/f.csv", "data/flights/b.csv"],
             {"data/flights/": ["20130209"]},
-            [Stretch("data/flights/", "data/flights/201302090")],
+            [Stretch("data/flights/", f"data/flights/20130209/{LAST}")],
             id="files behind a day",
         ),
         pytest.param(
@@ -65,7 +67,7 @@ def bucket(*keys: str, days_ago: float = 0) -> S3:
         pytest.param(
             ["data/20130208/f.csv", "data/20130208x", "data/20130209/f.csv", "data/zz.csv"],
             {"data/": ["20130208", "20130209"]},
-            [Stretch("data/", "data/201302080", "data/20130209/"), Stretch("data/", "data/201302090")],
+            [Stretch("data/", f"data/20130208/{LAST}", "data/20130209/"), Stretch("data/", f"data/20130209/{LAST}")],
             id="files between days and behind them",
         ),
         pytest.param(
@@ -77,7 +79,7 @@ def bucket(*keys: str, days_ago: float = 0) -> S3:
         pytest.param(
             ["data/Zz/f.csv", "data/flights/20130209/f.csv", "data/~.csv"],
             {"data/flights/": ["20130209"]},
-            [Stretch("data/", "", "data/flights/"), Stretch("data/", "data/flights0")],
+            [Stretch("data/", "", "data/flights/"), Stretch("data/", f"data/flights/{LAST}")],
             id="what lies before and behind the folder of a dataset",
         ),
         pytest.param(
@@ -89,9 +91,9 @@ def bucket(*keys: str, days_ago: float = 0) -> S3:
     ],
 )
 def test_folders_of_days_and_everything_else_are_told_apart(
-    keys: list[str], days: dict[str, list[str]], others: list[Stretch]
+    keys: list[str], days_of_folders: dict[str, list[str]], others: list[Stretch]
 ) -> None:
-    assert find_folders(cast("Any", bucket(*keys)), "ingest") == Folders(days, others)
+    assert find_folders(cast("Any", bucket(*keys)), "ingest") == Folders(days_of_folders, others)
 
 
 def test_only_folders_of_the_data_of_this_bucket_are_listed() -> None:
@@ -111,6 +113,7 @@ def test_only_folders_of_the_data_of_this_bucket_are_listed() -> None:
         ("data/flights/20130209/f.csv", True),
         ("data/flights/20130209/more/f.csv", True),
         ("data/flights/more/20130209/f.csv", False),
+        ("data/Flights/20130209/f.csv", False),
         ("data/flights/20130209", False),
         ("data/20130209", False),
         ("data/20130230/f.csv", False),
@@ -300,16 +303,52 @@ def test_a_file_among_the_folders_of_days_is_found_once() -> None:
     assert found == [keys[4], *keys[:4], beside]
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        pytest.param("data/201302030", id="a file that is called like the end of a day's folder"),
+        pytest.param("data/20130203x/20130204/f.csv", id="a day in a folder that is no dataset's"),
+        pytest.param("data/20130203/\U0010ffff.csv", id="the last file that a day can have"),
+    ],
+)
+def test_whatever_lies_among_the_days_is_found_once(beside: str) -> None:
+    keys = [f"data/2013020{day}/f.csv" for day in range(1, 6)]
+    assert sorted(keys_of(swept(bucket(*keys, beside)))) == sorted([*keys, beside])
+
+
 def test_a_sweep_goes_on_behind_the_last_key_in_its_group() -> None:
     names = [f"data/flights/20130209/{name}.csv" for name in "abcd"]
     before = "data/flights/20130208/f.csv"
     s3 = bucket(*names, before)
     place = Place("20130209-20130209", names[1])
     assert keys_of(swept(s3, place)) == [*names[2:], before]
-    # A key behind the whole day leaves nothing of it
+    # Behind the last one there is nothing left of the day
+    assert keys_of(swept(s3, Place("20130209-20130209", names[3]))) == [before]
+    # And a day that is done as a whole is not listed
+    s3.asked.clear()
     assert keys_of(swept(s3, Place("20130209-20130209", "data/flights/201302090"))) == [before]
+    assert "data/flights/20130209/" not in [call["Prefix"] for call in s3.asked]
     # And what was done in one group says nothing of another one
     assert keys_of(swept(s3, Place("20130208-20130208", "data/flights/20130208/a.csv"))) == [before]
+
+
+def test_a_listing_that_ends_with_the_very_key_behind_its_days_asks_for_no_further_page() -> None:
+    # Given a file that is called like the end of a group of two days, as the last one of a page
+    keys = ["data/flights/20130201/f.csv", "data/flights/20130202/a.csv", "data/flights/20130202/b.csv"]
+    s3 = bucket(*keys, "data/flights/201302020", "data/flights/20130209/z.csv")
+    groups = recent_versions(cast("Any", s3), "ingest", SINCE, Place("20130201-20130202"))
+    assert keys_of([next(groups) for _ in keys]) == keys
+    # Then it is found among what lies in no day
+    assert keys_of([next(groups)]) == ["data/flights/201302020"]
+    assert s3.calls["objects"] == 2 + 1
+
+
+def test_a_group_is_as_full_as_all_of_its_listings(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given pages of four, and two datasets with four files a day, listed two at a time
+    monkeypatch.setattr(days, "PAGE", 4)
+    keys = [f"data/{name}/2013020{day}/{file}.csv" for name in "ab" for day in (1, 2, 3) for file in "1234"]
+    found = swept(bucket(*keys))
+    assert list(dict.fromkeys(one.days for one in found)) == [f"2013020{day}-2013020{day}" for day in (3, 2, 1)]
 
 
 def test_a_listing_ends_with_its_days_and_asks_for_no_further_page() -> None:
@@ -385,6 +424,30 @@ def test_a_backfill_goes_on_behind_the_last_key(done: str, left: list[str]) -> N
     assert [one.source.key for one in found] == [f"data/{name}.csv" for name in left]
 
 
+def test_a_backfill_takes_no_key_that_only_begins_like_its_days() -> None:
+    s3 = bucket("data/flights/20130209/f.csv", "data/flights/201302090", "data/flights/20130209")
+    assert [one.source.key for one in newest(s3, "flights", "20130209", "20130209")] == ["data/flights/20130209/f.csv"]
+
+
+def test_a_backfill_asks_for_nothing_of_what_is_done_as_a_whole() -> None:
+    s3 = bucket("data/20130209/f.csv")
+    newest(s3, "default", "20130209", "20130209", "data/201302090")
+    assert [call["Prefix"] for call in s3.asked] == ["data/default/"]
+
+
+def test_a_key_that_a_listing_begins_with_is_not_done_twice() -> None:
+    # The API reference calls the marker the key "to start with"
+    s3 = bucket("data/flights/20130209/a.csv", "data/flights/20130209/b.csv")
+    page = s3._page_versions
+
+    def begin_with_the_marker(*, KeyMarker: str, **call: Any) -> Any:  # noqa: N803  as the API names it
+        return page(KeyMarker=KeyMarker[:-1], **call)
+
+    s3._page_versions = begin_with_the_marker  # type: ignore[assignment, method-assign]
+    found = newest(s3, "flights", "20130209", "20130209", "data/flights/20130209/a.csv")
+    assert [one.source.key for one in found] == ["data/flights/20130209/b.csv"]
+
+
 def test_a_backfill_lists_no_further_than_its_days() -> None:
     s3 = bucket(*(f"data/flights/201302{day:02d}/f.csv" for day in range(1, 29)))
     newest(s3, "flights", "20130203", "20130204")
@@ -394,8 +457,18 @@ def test_a_backfill_lists_no_further_than_its_days() -> None:
 
 def test_without_an_end_everything_behind_the_beginning_is_listed() -> None:
     s3 = bucket("data/a.csv", "data/b.csv")
-    found = newest_versions(cast("Any", s3), "ingest", [Stretch("data/", "data/a.csv"), Stretch("data/")])
+    asked: list[dict[str, Any]] = []
+    page = s3._page_versions
+
+    def note(**call: Any) -> Any:
+        asked.append(call)
+        return page(**call)
+
+    s3._page_versions = note  # type: ignore[method-assign]
+    found = newest_versions(cast("Any", s3), "ingest", [Stretch("data/", "data/a.csv"), Stretch("data/")], "")
     assert [one.source.key for one in found] == ["data/b.csv", "data/a.csv", "data/b.csv"]
+    everything = {"Bucket": "ingest", "Prefix": "data/"}
+    assert asked == [{**everything, "KeyMarker": "data/a.csv"}, everything]
 
 
 def test_landed_is_the_same_wherever_it_was_found() -> None:

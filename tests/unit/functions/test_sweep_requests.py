@@ -87,6 +87,7 @@ def test_a_refusal_is_one_line_of_bounded_length() -> None:
     assert said.isprintable()
     assert len(said) == 603
     assert str(BadRequest("x" * 600)) == "x" * 600
+    assert "..." in str(BadRequest("x" * 601))
 
 
 @pytest.mark.parametrize("request_", [Sweep(), Backfill("20130201", "20130228", "flights", True, "tuesday")])
