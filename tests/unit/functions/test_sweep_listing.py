@@ -173,6 +173,11 @@ def test_a_page_is_meant_for_each_dataset() -> None:
     assert walk(both, 900) == named((9, 9), (7, 8), (5, 6), (3, 4), (1, 2))
 
 
+def test_a_single_file_a_day_is_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(days, "PAGE", 3)
+    assert walk(FEBRUARY, 1)[:2] == ["20130228-20130228", "20130225-20130227"]
+
+
 @pytest.mark.parametrize(
     ("days", "groups"),
     [
