@@ -156,11 +156,19 @@ class Steps:
         self.executions[name] |= {"status": status, "stopDate": at}
 
 
+class RunsTable(FakeDynamoDB):
+    """The runs table, and no other one."""
+
+    def update_item(self, **call: Any) -> Any:
+        assert call["TableName"] == "runs"
+        return super().update_item(**call)
+
+
 class Memory:
     """The account. `configs` is with which configuration each service's clients were made."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.s3, self.steps, self.dynamodb = S3(), Steps(), FakeDynamoDB()
+        self.s3, self.steps, self.dynamodb = S3(), Steps(), RunsTable()
         self.invoked: list[tuple[str, dict[str, Any]]] = []
         self.configs: dict[str, list[Any]] = {}
         monkeypatch.setattr(boto3, "client", self._connect)

@@ -289,6 +289,7 @@ def test_a_sweep_at_work_has_the_files_to_itself_for_as_long_as_lambda_lets_it(
 ) -> None:
     caplog.set_level("INFO")
     land_days(memory, 2)
+    expect_daily(memory)
     # Given a sweep, in the midst of which another one is invoked
     answers: list[dict[str, Any]] = []
     start = memory.steps.start_execution
@@ -303,9 +304,10 @@ def test_a_sweep_at_work_has_the_files_to_itself_for_as_long_as_lambda_lets_it(
 
     memory.steps.start_execution = start_slowly  # type: ignore[method-assign]
     assert len(handle(SWEEP)["started"]) == 2
-    # Then that one says so, and did nothing
+    # Then that one says so, and did no more than to look for late days
     [busy] = answers
     assert (busy["busy"], busy["seen"], busy["started"], busy["continues"]) == (True, 0, [], False)
+    assert [day["dataset"] for day in busy["late"]] == ["trains", "trains"]
     assert "another sweep is at work, which finds the files that this one would find" in [
         line.message for line in caplog.records
     ]

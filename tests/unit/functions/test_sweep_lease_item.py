@@ -10,15 +10,15 @@ import pytest
 from sweeping import lease
 from sweeping.days import BEGINNING, OTHER, Place
 from sweeping.lease import CLOCKS, HANDOVER, Lease
-from tests.unit.protocol.fake_dynamodb import FakeDynamoDB
+from tests.unit.functions.memory import RunsTable
 
 NOW = datetime(2013, 2, 9, 12, tzinfo=UTC)
 LIFETIME = timedelta(minutes=15)
 PLACE = Place("20130201-20130209", "data/flights/20130205/f.csv")
 
 
-class Table(FakeDynamoDB):
-    """A runs table, which notes the tables and the keys that were asked for."""
+class Table(RunsTable):
+    """The runs table, whose one item is the lease."""
 
     @property
     def item(self) -> dict[str, Any]:
@@ -28,10 +28,6 @@ class Table(FakeDynamoDB):
 
     def new_lease(self) -> Lease:
         return Lease(cast("Any", self), "runs")
-
-    def update_item(self, **call: Any) -> Any:
-        assert call["TableName"] == "runs"
-        return super().update_item(**call)
 
 
 @pytest.fixture
