@@ -18,6 +18,7 @@ import boto3
 import sweep
 from spotline.layout import parse_data_key
 from spotline.runs import Source, run_id
+from tests.unit.modelled import Modelled
 from tests.unit.protocol.calls import ExecutionAlreadyExists, ExecutionDoesNotExist, NoSuchKey
 from tests.unit.protocol.fake_dynamodb import FakeDynamoDB
 
@@ -156,31 +157,24 @@ class Steps:
         self.executions[name] |= {"status": status, "stopDate": at}
 
 
-class RunsTable(FakeDynamoDB):
-    """The runs table, and no other one."""
-
-    def update_item(self, **call: Any) -> Any:
-        assert call["TableName"] == "runs"
-        return super().update_item(**call)
-
-
 class Memory:
     """The account. `configs` is with which configuration each service's clients were made."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.s3, self.steps, self.dynamodb = S3(), Steps(), RunsTable()
+        self.s3, self.steps, self.dynamodb = S3(), Steps(), FakeDynamoDB()
         self.invoked: list[tuple[str, dict[str, Any]]] = []
         self.configs: dict[str, list[Any]] = {}
         monkeypatch.setattr(boto3, "client", self._connect)
 
     def _connect(self, service: str, config: Any = None) -> Any:
         self.configs.setdefault(service, []).append(config)
-        return {
+        fake = {
             "s3": self.s3,
             "stepfunctions": self.steps,
             "dynamodb": self.dynamodb,
             "lambda": SimpleNamespace(invoke=self._invoke),
         }[service]
+        return Modelled(service, fake, **({"TableName": "runs"} if service == "dynamodb" else {}))
 
     def _invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> None:
         assert InvocationType == "Event"

@@ -13,6 +13,7 @@ import reconcile
 from spotline.clients import Clients
 from spotline.gangs import Gang
 from spotline.launching import utc_now
+from tests.unit.modelled import Modelled
 from tests.unit.protocol.calls import InternalServerError
 from tests.unit.protocol.scenes import at_the_gang
 from tests.unit.protocol.steps import MACHINE
@@ -37,25 +38,6 @@ class Context:
         return self.milliseconds
 
 
-class OneTable:
-    """DynamoDB, which knows the runs table alone."""
-
-    def __init__(self, client: Any) -> None:
-        self._client, self.exceptions = client, client.exceptions
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._client, name)
-
-        def call(**arguments: Any) -> Any:
-            assert arguments["TableName"] == "runs"
-            return method(**arguments)
-
-        return SimpleNamespace(paginate=call) if name == "query" else call
-
-    def get_paginator(self, name: str) -> Any:
-        return getattr(self, name)
-
-
 def list_newest(*, stateMachineArn: str, **_: Any) -> dict[str, Any]:  # noqa: N803  as the API names it
     assert stateMachineArn == MACHINE
     return {"executions": []}
@@ -67,7 +49,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     steps = {name: getattr(world.steps, name) for name in dir(world.steps) if not name.startswith("_")}
     steps["list_executions"] = list_newest
-    dynamodb = OneTable(world.dynamodb)
+    dynamodb = Modelled("dynamodb", world.dynamodb, TableName="runs")
     clients = SimpleNamespace(**{**vars(world.clients), "steps": SimpleNamespace(**steps), "dynamodb": dynamodb})
     monkeypatch.setattr(Clients, "connect", lambda: clients)
     for name, value in asdict(world.look_settings).items():

@@ -10,14 +10,15 @@ import pytest
 from sweeping import lease
 from sweeping.days import BEGINNING, OTHER, Place
 from sweeping.lease import CLOCKS, HANDOVER, Lease
-from tests.unit.functions.memory import RunsTable
+from tests.unit.modelled import Modelled
+from tests.unit.protocol.fake_dynamodb import FakeDynamoDB
 
 NOW = datetime(2013, 2, 9, 12, tzinfo=UTC)
 LIFETIME = timedelta(minutes=15)
 PLACE = Place("20130201-20130209", "data/flights/20130205/f.csv")
 
 
-class Table(RunsTable):
+class Table(FakeDynamoDB):
     """The runs table, whose one item is the lease."""
 
     @property
@@ -27,7 +28,7 @@ class Table(RunsTable):
         return item
 
     def new_lease(self) -> Lease:
-        return Lease(cast("Any", self), "runs")
+        return Lease(cast("Any", Modelled("dynamodb", self, TableName="runs")), "runs")
 
 
 @pytest.fixture
