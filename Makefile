@@ -26,7 +26,7 @@ $(INSTALLED): pyproject.toml twin/pyproject.toml requirements/dev.txt requiremen
 	@touch $@
 
 # Another environment is no reason to compile again.
-$(CELLS): jobs/preprocess/preprocess/cells.c jobs/preprocess/compile.py | $(INSTALLED)
+$(CELLS): $(wildcard jobs/preprocess/preprocess/*.c jobs/preprocess/preprocess/*.h) jobs/preprocess/compile.py | $(INSTALLED)
 	@$(BIN)/python jobs/preprocess/compile.py --find 2>/dev/null || { echo "No C compiler here: .venv gets the pinned one (100 MB)."; \
 		$(UV) pip install --quiet --require-hashes --requirement requirements/compiler.txt; }
 	@$(BIN)/python jobs/preprocess/compile.py

@@ -1,4 +1,4 @@
-"""Compile what the job has in C: `python compile.py` makes `preprocess/cells.so` of `preprocess/cells.c`.
+"""Compile what the job has in C: `python compile.py` makes `preprocess/cells.so` of `preprocess/*.c`.
 
 The compiler is the one that $CC names, else `cc` where there is one that works, else the one in the package `ziglang`, which
 requirements/compiler.txt pins. What it makes runs on any processor of this machine's kind, not only on this machine's own.
@@ -16,8 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().with_name("preprocess") / "cells.c"
-TARGET = SOURCE.with_suffix(".so")
+FOLDER = Path(__file__).resolve().with_name("preprocess")
+TARGET = FOLDER / "cells.so"
 
 FLAGS = ["-std=c11", "-O3", "-shared", "-fPIC", "-Wall", "-Wextra"]
 # Numbers come out alike on every kind of processor: no product is added to another number before it is rounded.
@@ -58,19 +58,19 @@ def find_compiler() -> list[str]:
     return ZIG if importlib.util.find_spec("ziglang") else []
 
 
-def build(compiler: list[str], source: Path = SOURCE, target: Path = TARGET) -> None:
-    """Put what `compiler` makes of `source` in the place of `target` at once, so that no running job ever sees half of it.
+def build(compiler: list[str], folder: Path = FOLDER, target: Path = TARGET) -> None:
+    """Put what `compiler` makes of the C in `folder` in the place of `target` at once, so that no running job ever sees half of it.
 
     The same folder holds what zig stores meanwhile, since its usual place, below $HOME, need not be writable.
     """
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder:
-        made = Path(folder, target.name)
-        command = [*compiler, *FLAGS, str(source), "-o", str(made)]
-        caches = {"ZIG_GLOBAL_CACHE_DIR": folder, "ZIG_LOCAL_CACHE_DIR": folder}
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as place:
+        made = Path(place, target.name)
+        command = [*compiler, *FLAGS, *map(str, sorted(folder.glob("*.c"))), "-o", str(made)]
+        caches = {"ZIG_GLOBAL_CACHE_DIR": place, "ZIG_LOCAL_CACHE_DIR": place}
         try:
             subprocess.run(command, env=caches | os.environ, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            sys.exit(f"{source.name} was not compiled: {error}")
+            sys.exit(f"{folder.name}/*.c were not compiled: {error}")
         made.replace(target)
 
 

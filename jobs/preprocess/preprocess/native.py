@@ -1,4 +1,4 @@
-"""What preprocess does for every byte or every cell, in C (`cells.c`), and outside the interpreter's lock."""
+"""What preprocess does for every byte or every cell, in C (`*.c`, compiled into `cells.so`), and outside the interpreter's lock."""
 
 from __future__ import annotations
 
@@ -218,6 +218,7 @@ class CellReader:
         self._field = _Field(
             missing=_texts(self._missing),
             lengths=sum({1 << min(len(text.encode()), 63) for text in field.missing_values}),
+            starts=sum({1 << (text.encode()[0] & 63) for text in field.missing_values if text}),
             group=_Text(self._group, len(self._group)),
             point=ord(field.decimal_char) if field.decimal_char.isascii() else _NONE,
             trim=field.trim,
@@ -293,7 +294,7 @@ def _at(array: npt.NDArray[np.generic]) -> int:
     return address
 
 
-# The structures of cells.c, field by field.
+# The structures of the C, field by field.
 
 
 class _Texts(ctypes.Structure):
@@ -308,6 +309,7 @@ class _Field(ctypes.Structure):
     _fields_ = (
         ("missing", _Texts),
         ("lengths", ctypes.c_uint64),
+        ("starts", ctypes.c_uint64),
         ("group", _Text),
         ("point", ctypes.c_int32),
         ("trim", ctypes.c_uint8),

@@ -1,10 +1,14 @@
-/* Gives every loop of cells.c what standard input holds, for a build with sanitizers; `test_sanitized.py` writes the inputs.
+/* Gives every loop in C what standard input holds, for a build with sanitizers; `test_sanitized.py` writes the inputs.
  *
  * Each array is allocated with the very size that native.py gives it, and each cell is read once more on its own, so that the byte
  * behind it belongs to nobody.
  */
 
-#include "cells.c"
+#include "dialects.c"
+#include "moments.c"
+#include "numbers.c"
+#include "records.c"
+#include "texts.c"
 
 #include <stdio.h>
 
@@ -63,10 +67,11 @@ static void read_all(Texts texts)
     const Texts some = {none, MISSING_VALUES, {longest, NULL}};
     const Texts nothing = {none, 0, {NULL, NULL}};
     const Field fields[] = {
-        {.missing = some, .lengths = UINT64_MAX, .group = literal(""), .point = '.', .trim = 1},
-        {.missing = some, .lengths = UINT64_MAX, .group = literal(","), .point = '.', .required = 1},
+        {.missing = some, .lengths = UINT64_MAX, .starts = UINT64_MAX, .group = literal(""), .point = '.', .trim = 1},
+        {.missing = some, .lengths = UINT64_MAX, .starts = UINT64_MAX, .group = literal(","), .point = '.', .required = 1},
         {.missing = nothing, .group = literal("\xe2\x80\xaf"), .point = ',', .trim = 1},
-        {.missing = some, .lengths = UINT64_MAX, .group = literal("\xc2\xa0"), .point = -1, .trim = 1},
+        {.missing = nothing, .group = literal(""), .point = '.'},
+        {.missing = some, .lengths = UINT64_MAX, .starts = UINT64_MAX, .group = literal("\xc2\xa0"), .point = -1, .trim = 1},
     };
     const Layout layouts[] = {
         written_as("0000-00-00", (int[]){0, 5, 8, -1, -1, -1}),

@@ -13,6 +13,7 @@ import pytest
 from preprocess import native
 
 PACKAGE = Path(native.__file__).parent
+SOURCES = sorted((*PACKAGE.glob("*.c"), *PACKAGE.glob("*.h")))
 
 
 @pytest.fixture
@@ -20,7 +21,8 @@ def script(tmp_path: Path) -> Path:
     """A copy of compile.py, with the C that it compiles, and what it made of that before."""
     package = tmp_path / "preprocess"
     package.mkdir()
-    shutil.copy(PACKAGE / "cells.c", package)
+    for source in SOURCES:
+        shutil.copy(source, package)
     (package / "cells.so").write_bytes(b"made before")
     return Path(shutil.copy(PACKAGE.parent / "compile.py", tmp_path))
 
@@ -53,9 +55,9 @@ def test_what_was_made_before_stays_when_compiling_fails(script: Path, compiler:
     found = ran(script, CC=compiler, PATH=os.environ["PATH"])
 
     assert found.returncode == 1
-    assert found.stderr.startswith("cells.c was not compiled: ")
+    assert found.stderr.startswith("preprocess/*.c were not compiled: ")
     folder = script.parent / "preprocess"
-    assert sorted(path.name for path in folder.iterdir()) == ["cells.c", "cells.so"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["cells.so", *(source.name for source in SOURCES)])
     assert (folder / "cells.so").read_bytes() == b"made before"
 
 
