@@ -25,6 +25,9 @@ _GLIBC = {
 def keep_pages() -> None:
     """Set both allocators up. Polars must not be loaded yet; what the operator has set stays, and other C libraries are left alone."""
     os.environ.setdefault("_RJEM_MALLOC_CONF", _JEMALLOC)
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # NumPy's, for which there is no work here: its threads spin before they sleep
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):

@@ -227,7 +227,7 @@ class BlockReader:
     def _rows(self, columns: dict[str, Column], keep: npt.NDArray[np.bool_]) -> tuple[pl.DataFrame, dict[str, Coded]]:
         """The rows to keep, and the columns among them that have few values."""
         mask = pl.Series(keep)
-        coded = {name: column.keep(keep) for name, column in columns.items() if isinstance(column, Coded)}
+        coded = {name: column.keep(mask) for name, column in columns.items() if isinstance(column, Coded)}
         rows = [
             coded[name].packed().alias(name) if isinstance(column, Coded) else column.filter(mask).alias(name)
             for name, column in columns.items()

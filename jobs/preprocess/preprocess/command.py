@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preprocess.infer import draft
 from preprocess.job import Job, Options
 from preprocess.outputs import CONTRACT, Folder, writable
 from preprocess.progress import Progress
@@ -83,6 +82,8 @@ def _infer_parser() -> argparse.ArgumentParser:
 
 
 def _infer(options: argparse.Namespace) -> int:
+    from preprocess.infer import draft  # noqa: PLC0415  of no use to the job
+
     contract, remarks = draft(LocalSource(options.file), options.target)
     sys.stdout.write(contract.decode())
     for remark in remarks:

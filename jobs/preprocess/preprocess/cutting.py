@@ -9,6 +9,7 @@ A block is bounded by its lines as well as by its bytes, because what becomes of
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,22 +92,25 @@ class Cutter:
         self._block_bytes = block_bytes
 
     def __iter__(self) -> Iterator[Block]:
-        number, offset, tail = 0, self._offset, self._head
-        want, at_end = self._block_bytes, False
+        number, offset, pending = 0, self._offset, _Pending(self._head)
+        want, lines, at_end = self._block_bytes, MAX_LINES, False
         blanks = _Blanks(self._grammar)
-        while not at_end or tail:
-            buffer, rest = tail[:want], tail[want:]
-            if len(tail) < want and not at_end:
-                chunk = self._text.read(want - len(tail))
-                at_end = len(chunk) < want - len(tail)
+        while not at_end or pending.size:
+            taken = min(want, pending.size)
+            if pending.size < want and not at_end:
+                chunk = self._text.read(want - pending.size)
+                at_end = len(chunk) < want - pending.size
                 # The last line end of all most likely ends a record; cut there, the text need not be copied once more.
                 last = chunk.rfind(b"\n") + 1 if want == self._block_bytes and not at_end else 0
-                buffer, rest = b"".join((tail, memoryview(chunk)[: last or None])), chunk[last or len(chunk) :]
+                taken += last or len(chunk)
+                pending.append(chunk)
                 del chunk
-            stop = _bound_lines(buffer, MAX_LINES * (want // self._block_bytes))
+            buffer = pending.take(taken)
+            stop = _bound_lines(buffer, lines)
             if stop:
-                buffer, rest = buffer[:stop], buffer[stop:] + rest
-            marks = cut_records(buffer, at_end and not rest, self._grammar)
+                pending.put_back(buffer, stop)
+                buffer = buffer[:stop]
+            marks = cut_records(buffer, at_end and not pending.size, self._grammar)
             if want > self._block_bytes and len(marks.cuts) and not marks.cuts[0][0]:
                 marks = _first(
                     marks, int(marks.cuts[0][1])
@@ -116,20 +120,56 @@ class Cutter:
                 for piece, what in blanks.take(buffer if end == len(buffer) else buffer[:end], marks):
                     yield Block(number, offset, piece, what)
                     number, offset = number + 1, offset + len(piece)
-                want = self._block_bytes
+                want, lines = self._block_bytes, MAX_LINES
             elif buffer:
-                if len(buffer) > MAX_RECORD_BYTES:
-                    raise DataRefused(
-                        f"{self._name}: the record at byte {offset} is longer than {MAX_RECORD_BYTES >> 20} MiB, the limit;"
-                        " is this a CSV file?"
-                    )
-                # The record is longer than a block; one byte beyond the limit is enough to tell that it is too long.
-                want = min(2 * want, max(want + 1, MAX_RECORD_BYTES + 1))
-            tail = buffer[end:] + rest
+                self._refuse_too_long(buffer, offset)
+                # The record is longer than a block, in bytes or lines; one byte beyond the limit is enough to tell that it is too long.
+                want, lines = min(2 * want, max(want + 1, MAX_RECORD_BYTES + 1)), 2 * lines
+            pending.put_back(buffer, end)
         for piece in blanks.rest():
             marks = cut_records(piece, True, self._grammar)
             yield Block(number, offset, piece, _as_comments(marks))
             number, offset = number + 1, offset + len(piece)
+
+    def _refuse_too_long(self, record: bytes, offset: int) -> None:
+        if len(record) > MAX_RECORD_BYTES:
+            raise DataRefused(
+                f"{self._name}: the record at byte {offset} is longer than {MAX_RECORD_BYTES >> 20} MiB, the limit;"
+                " is this a CSV file?"
+            )
+
+
+class _Pending:
+    """Text that was read and is in no block yet. What remains of it is never copied, however much a block leaves behind."""
+
+    def __init__(self, text: bytes) -> None:
+        self._pieces: deque[memoryview] = deque()
+        self.size = 0
+        self.append(text)
+
+    def append(self, text: bytes) -> None:
+        """Add what was read."""
+        if text:
+            self._pieces.append(memoryview(text))
+            self.size += len(text)
+
+    def put_back(self, text: bytes, start: int) -> None:
+        """Return the rest of what was taken."""
+        if start < len(text):
+            self._pieces.appendleft(memoryview(text)[start:])
+            self.size += len(text) - start
+
+    def take(self, size: int) -> bytes:
+        """Take text from the beginning."""
+        pieces, left = [], size
+        while left:
+            piece = self._pieces.popleft()
+            pieces.append(piece[:left])
+            if len(piece) > left:
+                self._pieces.appendleft(piece[left:])
+            left -= len(pieces[-1])
+        self.size -= size
+        return b"".join(pieces)
 
 
 class _Blanks:
@@ -191,11 +231,16 @@ def _bound_lines(buffer: bytes, most: int) -> int:
     return native.behind_lines(buffer, most)
 
 
-def equal_blocks(size: int, most: int) -> int:
-    """The size of a block, `most` at most, that makes all blocks of a text of this size about equal: none is a small rest."""
+def equal_blocks(size: int, most: int, workers: int = 1) -> int:
+    """The size of a block, `most` at most, that makes all blocks of a text of this size about equal: none is a small rest.
+
+    Each worker gets as many of them as the others, so that none waits for the last one; a text of one block stays one.
+    """
     if size <= most:
         return most
-    return min(most, -(-size // -(-size // most)) + most // 256)  # each ends up to a record before
+    blocks = -(-size // most)
+    blocks += -blocks % workers
+    return min(most, -(-size // blocks) + most // 256)  # each ends up to a record before
 
 
 def cut_records(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:

@@ -154,6 +154,8 @@ void walk(const uint8_t *text, int64_t size, const Dialect *dialect, int32_t at_
         }
         if (text[at - 1] == '\n' || text[at - 1] == '\r')
             breaks[found->breaks++] = at - 1;
+        if (what == NEVER_CLOSED && !at_end)
+            break;  /* the text was read so far only to see that */
     }
     found->end = at;
     for (int64_t i = 0; i < at; i++)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from preprocess import bindings
+from preprocess.bindings import cells as _cells
 from preprocess.texts import Texts, texts_of
 from spotline.contracts import FieldType
 from spotline.contracts.cells import INT64
@@ -35,12 +36,12 @@ WHOLE, CUT_OFF, MALFORMED, NEVER_CLOSED, COMMENTED = range(5)
 
 MAX_SPELLINGS = 255
 UNKNOWN = 255  # the number of a spelling that is not known
+NUMBERS = 256  # of a byte
 
-MAX_WIDTH = 32  # bytes of a moment
+MAX_WIDTH = bindings.WIDEST  # bytes of a moment
 
 _SLOTS = 1 << 10
 _DIGITS_OF_A_YEAR = 4
-_LIBRARY = Path(__file__).with_name("cells.so")
 _NONE = -1  # where there is no such byte
 _MAX_SIZE = 1 << 31  # a view has 31 bits for where a text begins
 
@@ -92,7 +93,7 @@ def prove(text: bytes, grammar: Grammar) -> Proof | None:
     """Look at each quote of a text that begins with a record, and where lines end; None where a quote is out of place."""
     lines = np.empty(count(text, ord("\n")), np.int64)
     breaks = np.empty(len(lines), np.int64)
-    proof = _Proof()
+    proof = bindings.Proof()
     sound = _cells.prove(
         text, len(text), *_marks(grammar), int(grammar.double_quote), _at(lines), _at(breaks), ctypes.byref(proof)
     )
@@ -137,11 +138,11 @@ def walk(text: bytes, grammar: Grammar, *, at_end: bool, longest: int) -> Walk:
     text
         It begins with a record; `at_end` says that nothing follows it.
     longest
-        A quote that is still open after this many bytes counts as never closed.
+        A quote that is still open after this many bytes counts as never closed; unless the text ends, the walk does, behind its line.
     """
     most = count(text, ord("\n")) + count(text, ord("\r")) + 1
     lines, breaks, cuts = np.empty(most, np.int64), np.empty(most, np.int64), np.empty((most, 3), np.int64)
-    found = _Walk()
+    found = bindings.Walk()
     _cells.walk(
         text,
         len(text),
@@ -167,7 +168,7 @@ def next_record(text: bytes, start: int, grammar: Grammar, *, at_end: bool, long
 def list_cells(record: bytes, grammar: Grammar) -> list[tuple[int, int, bool]]:
     """The cells of a well-formed record: where each begins and ends within its quotes, and whether marks in it are to be undone."""
     most = record.count(grammar.delimiter) + 1
-    cells = (_Cell * most)()
+    cells = (bindings.Cell * most)()
     found = _cells.list_cells(record, len(record), _dialect(grammar), most, cells)
     return [(cell.start, cell.start + cell.length, bool(cell.undo)) for cell in cells[:found]]
 
@@ -215,11 +216,11 @@ class CellReader:
     def __init__(self, field: Field) -> None:
         self._missing = texts_of(field.missing_values)
         self._group = (field.group_char or "").encode()
-        self._field = _Field(
+        self._field = bindings.Field(
             missing=_texts(self._missing),
             lengths=sum({1 << min(len(text.encode()), 63) for text in field.missing_values}),
             starts=sum({1 << (text.encode()[0] & 63) for text in field.missing_values if text}),
-            group=_Text(self._group, len(self._group)),
+            group=bindings.Text(self._group, len(self._group)),
             point=ord(field.decimal_char) if field.decimal_char.isascii() else _NONE,
             trim=field.trim,
             required=field.constraints.required,
@@ -280,13 +281,30 @@ class SpellingTable:
         return numbers, _cells.find_spellings(_texts(cells), _texts(self._known), _at(self._slots), _at(numbers))
 
 
+def translate(
+    numbers: npt.NDArray[np.uint8], table: npt.NDArray[np.uint8], doubtful: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.uint8], Positions]:
+    """What `table` says of each number, and where the numbers are that are `doubtful`; both hold `NUMBERS` entries."""
+    values, places = np.empty(len(numbers), np.uint8), np.empty(len(numbers), np.int64)
+    found = _cells.translate(_at(numbers), len(numbers), _at(table), _at(doubtful), _at(values), _at(places))
+    return values, places[:found].copy()
+
+
+def count_numbers(numbers: npt.NDArray[np.uint8]) -> list[int]:
+    """How often each number occurs, from 0 to 255."""
+    counts = np.empty(NUMBERS, np.int64)
+    _cells.count_numbers(_at(numbers), len(numbers), _at(counts))
+    found: list[int] = counts.tolist()
+    return found
+
+
 def _marks(grammar: Grammar) -> tuple[int, int]:
     return grammar.delimiter[0], grammar.quote[0] if grammar.quote else _NONE
 
 
-def _dialect(grammar: Grammar) -> _Dialect:
+def _dialect(grammar: Grammar) -> bindings.Dialect:
     marks = (mark[0] if mark else _NONE for mark in (grammar.delimiter, grammar.quote, grammar.escape, grammar.comment))
-    return _Dialect(*marks, grammar.double_quote, grammar.lenient_quote, grammar.skip_space)
+    return bindings.Dialect(*marks, grammar.double_quote, grammar.lenient_quote, grammar.skip_space)
 
 
 def _at(array: npt.NDArray[np.generic]) -> int:
@@ -294,109 +312,17 @@ def _at(array: npt.NDArray[np.generic]) -> int:
     return address
 
 
-# The structures of the C, field by field.
-
-
-class _Texts(ctypes.Structure):
-    _fields_ = (("views", ctypes.c_void_p), ("count", ctypes.c_int64), ("buffers", ctypes.c_void_p * 2))
-
-
-class _Text(ctypes.Structure):
-    _fields_ = (("at", ctypes.c_char_p), ("length", ctypes.c_int64))
-
-
-class _Field(ctypes.Structure):
-    _fields_ = (
-        ("missing", _Texts),
-        ("lengths", ctypes.c_uint64),
-        ("starts", ctypes.c_uint64),
-        ("group", _Text),
-        ("point", ctypes.c_int32),
-        ("trim", ctypes.c_uint8),
-        ("required", ctypes.c_uint8),
-    )
-
-
-class _Dialect(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_int32) for name in ("delimiter", "quote", "escape", "comment")),
-        *((name, ctypes.c_uint8) for name in ("doubled", "lenient", "skip")),
-    )
-
-
-class _Cell(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("start", "length", "next")),
-        ("end", ctypes.c_int32),
-        ("undo", ctypes.c_uint8),
-    )
-
-
-class _Walk(ctypes.Structure):
-    _fields_ = tuple((name, ctypes.c_int64) for name in ("end", "lines", "breaks", "cuts"))
-
-
-class _Proof(ctypes.Structure):
-    _fields_ = (("breaks", ctypes.c_int64), ("open", ctypes.c_int32))
-
-
-class _Layout(ctypes.Structure):
-    _fields_ = (
-        ("width", ctypes.c_int32),
-        ("places", ctypes.c_int32 * 6),
-        ("pattern", ctypes.c_uint8 * MAX_WIDTH),
-        ("excess", ctypes.c_uint8 * MAX_WIDTH),
-        ("wrong", ctypes.c_uint8 * MAX_WIDTH),
-    )
-
-
-def _texts(texts: Texts) -> _Texts:
+def _texts(texts: Texts) -> bindings.Texts:
     first, second = texts.buffers
-    return _Texts(_at(texts.views), len(texts), (ctypes.c_void_p * 2)(_at(first), _at(second)))
+    return bindings.Texts(_at(texts.views), len(texts), (ctypes.c_void_p * 2)(_at(first), _at(second)))
 
 
-def _layout(layout: Layout) -> _Layout:
+def _layout(layout: Layout) -> bindings.Layout:
     places = [layout.numbers.get(directive, _NONE) for directive in "YmdHMS"]
-    made = _Layout(layout.width, (ctypes.c_int32 * 6)(*places))
+    made = bindings.Layout(layout.width, (ctypes.c_int32 * 6)(*places))
     for place in range(layout.width):
         mark = layout.marks.get(place)
         made.pattern[place], made.excess[place], made.wrong[place] = (
             (ord("0"), 6, 0xF0) if mark is None else (mark, 0, 0xFF)
         )
     return made
-
-
-def _loaded() -> ctypes.CDLL:
-    try:
-        library = ctypes.CDLL(str(_LIBRARY))
-    except OSError as cause:
-        raise ImportError(f"{_LIBRARY} cannot be loaded ({cause}): make it with `make setup`") from cause
-    size, address, byte, mark = ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint8, ctypes.c_int32
-    texts, field, dialect = ctypes.POINTER(_Texts), ctypes.POINTER(_Field), ctypes.POINTER(_Dialect)
-    text = (ctypes.c_char_p, size)
-    for name, result, arguments in (
-        ("count", size, (*text, byte)),
-        ("prove", mark, (*text, byte, mark, mark, address, address, ctypes.POINTER(_Proof))),
-        ("split", size, (*text, byte, mark, mark, address, size, address)),
-        ("walk", None, (*text, dialect, mark, size, address, address, address, ctypes.POINTER(_Walk))),
-        ("next_record", mark, (*text, dialect, mark, size, size, ctypes.POINTER(size))),
-        ("list_cells", size, (*text, dialect, size, ctypes.POINTER(_Cell))),
-        ("split_any", size, (*text, dialect, mark, address, size, address)),
-        ("inspect", None, (ctypes.c_char_p, address, size, dialect, address, address)),
-        ("gather_pieces", None, (ctypes.c_char_p, address, address, size, address, size, address)),
-        ("size_of_texts", size, (texts,)),
-        ("copy_texts", None, (texts, address, size, address)),
-        ("behind_lines", size, (*text, size)),
-        ("read_texts", None, (texts, field, address, address)),
-        ("read_integers", None, (texts, field, mark, size, size, address, address)),
-        ("read_numbers", None, (texts, field, ctypes.c_double, ctypes.c_double, address, address)),
-        ("read_moments", None, (texts, field, ctypes.POINTER(_Layout), address, address)),
-        ("index_spellings", None, (texts, address)),
-        ("find_spellings", size, (texts, texts, address, address)),
-    ):
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
-
-
-_cells = _loaded()

@@ -88,6 +88,8 @@ def find_records(block: Block, grammar: Grammar, blame: Blame) -> Records:
 
 def _end_with_newlines(text: bytes, ends: Positions) -> bytes:
     """The text with CR as a record's end turned into LF."""
+    if b"\r" not in text:
+        return text
     array = np.frombuffer(text, np.uint8)
     returns = (ends - 1)[array[ends - 1] == RETURN]
     if not len(returns):

@@ -89,3 +89,25 @@ int64_t find_spellings(const Texts *texts, const Texts *known, const uint8_t *sl
     }
     return unknown;
 }
+
+/* What some numbers of spellings stand for, and where a spelling is a doubtful one; how many of those there are. */
+int64_t translate(const uint8_t *numbers, int64_t count, const uint8_t *table, const uint8_t *doubtful, uint8_t *values, int64_t *places)
+{
+    int64_t found = 0;
+    for (int64_t i = 0; i < count; i++)
+        values[i] = table[numbers[i]];
+    for (int64_t i = 0; i < count; i++)
+        if (doubtful[numbers[i]])
+            places[found++] = i;
+    return found;
+}
+
+/* How often each number occurs. */
+void count_numbers(const uint8_t *numbers, int64_t count, int64_t *counts)
+{
+    int64_t parts[4][UINT8_MAX + 1] = {0};  /* apart, because the same number often comes several times in a row */
+    for (int64_t i = 0; i < count; i++)
+        parts[i % 4][numbers[i]]++;
+    for (int number = 0; number <= UINT8_MAX; number++)
+        counts[number] = parts[0][number] + parts[1][number] + parts[2][number] + parts[3][number];
+}

@@ -79,7 +79,8 @@ static void read_all(Texts texts)
         written_as("a000000000000000000000000000000 ", (int[]){27, -1, -1, -1, -1, -1}),
     };
     uint8_t *states = allocated(texts.count, 1), *numbers = allocated(texts.count, 1), *slots = allocated(SLOTS, 1);
-    int64_t *integers = allocated(texts.count, sizeof *integers);
+    int64_t *integers = allocated(texts.count, sizeof *integers), *places = allocated(texts.count, sizeof *places);
+    int64_t *counts = allocated(UINT8_MAX + 1, sizeof *counts);
     double *doubles = allocated(texts.count, sizeof *doubles);
     View *trimmed = allocated(texts.count, sizeof *trimmed);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
@@ -96,6 +97,8 @@ static void read_all(Texts texts)
         index_spellings(&known, slots);
         find_spellings(&found, &known, slots, numbers);
         find_spellings(&texts, &known, slots, numbers);
+        translate(numbers, texts.count, slots, slots + SLOTS / 2, states, places);
+        count_numbers(numbers, texts.count, counts);
     }
     free(none);
     free(longest);
@@ -103,6 +106,8 @@ static void read_all(Texts texts)
     free(numbers);
     free(slots);
     free(integers);
+    free(places);
+    free(counts);
     free(doubles);
     free(trimmed);
 }

@@ -112,6 +112,22 @@ def test_a_line_that_never_ends_is_refused_before_it_fills_the_memory(monkeypatc
         list(cutter(b"a,b\n" + b"x" * 10_000, Dialect(), 100))
 
 
+@pytest.mark.parametrize("line", [b"d\n", b"\n", b"dddddddd\n"])
+def test_a_record_of_many_short_lines_is_cut_all_the_same(monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
+    monkeypatch.setattr(grammar, "MAX_RECORD_BYTES", 1000)
+    monkeypatch.setattr(cutting, "MAX_RECORD_BYTES", 1000)
+    monkeypatch.setattr(cutting, "MAX_LINES", 5)
+    fits, too_long = line * (900 // len(line)), line * (4000 // len(line))
+    text = b'a,"' + fits + b'"\nb,"' + too_long + b'"\nc,d\n'
+
+    blocks = list(cutter(text, Dialect(), 50))
+
+    assert b"".join(block.text for block in blocks) == text
+    assert blocks[0].text == b'a,"' + fits + b'"\n'
+    assert blocks[1].text == b'b,"' + line
+    assert max(len(block.text) for block in blocks[1:]) <= 50
+
+
 def test_what_follows_a_quote_that_was_never_closed_comes_in_blocks_of_the_usual_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -139,3 +155,16 @@ def test_a_block_holds_so_many_lines_at_most_and_all_of_them_are_there(text: byt
             len(block.marks.lines) <= most or len(block.marks.lines) < 2 * first
         )  # a record of many lines comes whole
     assert sum(len(block.marks.lines) for block in blocks) == len(re.findall(rb"\r\n|\r|\n", text))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 8])
+@pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 2500, 10_000, 123_457])
+def test_each_worker_gets_as_many_blocks_of_about_the_same_size(size: int, workers: int) -> None:
+    most = cutting.equal_blocks(size, 1000, workers)
+
+    blocks = list(cutter(b"a\n" * (size // 2), Dialect(), most))
+
+    assert most <= 1000
+    if size > 1000:
+        assert len(blocks) % workers == 0
+        assert min(len(block.text) for block in blocks) > most // 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from preprocess import native
 from preprocess.grammar import Grammar
 from preprocess.native import DOUBTFUL, MAX_SPELLINGS, MISSING, UNKNOWN, VALUE, CellReader, SpellingTable
 from preprocess.texts import texts_of
-from spotline.contracts.cells import WHITE_SPACE
+from spotline.contracts.cells import WHITE_SPACE, judge
 from tests.unit.preprocess.rehearsal import contract_of
 from tests.unit.preprocess.test_native import check_views, tables
 
@@ -105,3 +106,69 @@ def test_cells_of_either_buffer_are_trimmed(table: tuple[Dialect, list[list[str]
         trimmed, _ = CellReader(field).texts(column)
         assert trimmed.strings() == [row[index].strip(WHITE_SPACE) for row in rows]
         check_views(trimmed)
+
+
+@settings(max_examples=100, deadline=None)
+@given(numbers=st.lists(st.integers(0, 255), max_size=40), data=st.data())
+def test_numbers_are_translated_and_counted_one_by_one(numbers: list[int], data: st.DataObject) -> None:
+    table = np.array(data.draw(st.lists(st.integers(0, 255), min_size=256, max_size=256)), np.uint8)
+    doubtful = np.array(data.draw(st.lists(st.booleans(), min_size=256, max_size=256)))
+    bytes_ = np.array(numbers, np.uint8)
+
+    values, places = native.translate(bytes_, table, doubtful)
+
+    assert values.tolist() == [table[number] for number in numbers]
+    assert places.tolist() == [place for place, number in enumerate(numbers) if doubtful[number]]
+    assert native.count_numbers(bytes_) == [numbers.count(number) for number in range(256)]
+
+
+PLAIN = st.text("0123456789", max_size=14)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    sign=st.sampled_from(["", "", "-", "+", "--", " "]),
+    whole=PLAIN,
+    point=st.sampled_from(["", ".", ".", "..", ",", "e", "/", ":", "\0", "é"]),
+    rest=PLAIN,
+    end=st.sampled_from(["", "", " ", "e1", "x"]),
+    name=st.sampled_from(["number", "integer"]),
+)
+def test_a_plain_number_is_read_as_the_contract_reads_it(
+    sign: str, whole: str, point: str, rest: str, end: str, name: str
+) -> None:
+    field = contract_of({"name": "x", "type": name, "missingValues": ["-1", "12.5", "7"]}).fields[0]
+    cell = sign + whole + point + rest + end
+    reader = CellReader(field)
+
+    values, states = (reader.numbers if name == "number" else reader.integers)(texts_of([cell]))
+
+    expected = judge(field, cell)
+    if states[0] == VALUE:
+        assert not expected.broken
+        assert str(values.tolist()[0]) == str(expected.value)  # -0.0 is not 0.0
+    elif states[0] == MISSING:
+        assert (expected.value, expected.broken) == (None, ())
+    plainly = point in ("", ".") and not end and sign != "--" and 0 < len(whole + rest) <= 18
+    if plainly and (name == "number" or not point) and sign != " ":
+        assert states[0] == (MISSING if cell in field.missing_values else VALUE)
+
+
+@pytest.mark.parametrize("point", [".", ",", "'"])
+def test_digits_and_points_are_seen_at_every_place(point: str) -> None:
+    field = contract_of({"name": "x", "type": "number", "decimalChar": point, "missingValues": []}).fields[0]
+    cells = []
+    for length in range(1, 14):
+        digits = "9876543210123"[:length]
+        for place in range(length + 1):
+            with_point = digits[:place] + point + digits[place:]
+            cells += [sign + with_point for sign in ("", "-", "+")]
+            cells += [with_point[:at] + other + with_point[at + 1 :] for at in range(length + 1) for other in "/:a\xb0"]
+
+    values, states = CellReader(field).numbers(texts_of(cells))
+
+    for cell, value, state in zip(cells, values.tolist(), states.tolist(), strict=True):
+        expected = judge(field, cell)
+        assert (state == VALUE) is not bool(expected.broken), cell
+        if state == VALUE:
+            assert value == expected.value, cell

@@ -90,7 +90,7 @@ def test_a_coded_column_is_changed_cut_and_counted() -> None:
     assert coded.series().to_list() == ["b", "a", "b", None]
     assert changed.series().to_list() == ["b", "c", "b", "b"]
     assert changed.counts() == {"b": 3, "c": 1}
-    assert changed.keep(np.array([True, True, False, False])).series().to_list() == ["b", "c"]
+    assert changed.keep(pl.Series([True, True, False, False])).series().to_list() == ["b", "c"]
 
 
 @pytest.mark.parametrize(
