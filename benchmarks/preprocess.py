@@ -6,9 +6,14 @@
 Programs run one after another, interleaved, each in a process of its own, so that a slow minute of the machine hits all of them. Their
 time is that of the whole process. The clean rows of each are compared with ours, value by value. A figure is the median of the runs;
 memory is the largest resident set. A program that asks for more memory than `--gigabytes` is stopped, and said to be.
+
+Ours runs with one worker on one processor too, which says how much of its work cannot be parallel: with a share s of it, n workers
+take s + (1 - s) / n of the time of one. Rivals that can keep what they reject run on the dirty file of a wrong type as well; none of
+them keeps a row whose quoting or number of cells is wrong beside its clean rows without giving up its parallel reader.
 """
 
 import argparse
+import compileall
 import json
 import os
 import platform
@@ -22,6 +27,7 @@ from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -32,11 +38,15 @@ HERE = Path(__file__).parent
 RIVALS = ("polars_streaming", "duckdb_sql", "pyarrow_kernels", "pandas_chunks")
 DIRTY = ("half-quoting", "half-type", "half-count", "half-blank", "unclosed")
 VARIANTS = ("quoted", "crlf", "gzip", "broken", *DIRTY)
+KEEP_REJECTS = ("polars_streaming", "duckdb_sql", "pyarrow_kernels")
+KEPT = "half-type"
+ALONE = "one worker"
 OURS = "preprocess"
 FLOOR = "floor"
 TITLES = {
     OURS: "**preprocess**",
     FLOOR: "floor: polars' all-string parse of the same blocks",
+    ALONE: "preprocess, one worker on one core",
     "quoted": "preprocess, every cell quoted",
     "crlf": "preprocess, CRLF",
     "gzip": "preprocess, gzip",
@@ -82,6 +92,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT.name}")
     options = parser.parse_args()
     rounds = options.rounds * len(options.megabytes) if len(options.rounds) == 1 else options.rounds
+    for package in ("preprocess", "spotline"):  # as in the image, and as pip does with the rivals
+        compileall.compile_dir(str(Path(find_spec(package).origin).parent), quiet=1)  # type: ignore[union-attr,arg-type]
     resource.setrlimit(resource.RLIMIT_DATA, (int(options.gigabytes * 2**30),) * 2)
     tables = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -119,8 +131,15 @@ def measure(
                     run = _run(name, source, folder, ours=Path(ours) if turn == 0 and compare else None)
                     runs[name].append(run)
                     _same_counts(name, run, runs[OURS][0])
+            if turn == 0 or variants:
+                runs[ALONE].append(_run(OURS, source, folder, alone=True))
             for variant, path in others.items():
                 runs[variant].append(_run(OURS, path, folder))
+                for name in KEEP_REJECTS if variant == KEPT else ():
+                    label = f"{name}, {variant}"
+                    if name in rivals and None not in runs[label]:
+                        runs[label].append(_run(name, path, folder))
+                        _same_counts(name, runs[label][-1], runs[variant][0])
     return _table(megabytes, runs)
 
 
@@ -138,10 +157,11 @@ def _data(folder: Path, megabytes: int, variant: str) -> Path:
     return path
 
 
-def _run(name: str, source: Path, folder: Path, *, ours: Path | None = None) -> Run | None:
+def _run(name: str, source: Path, folder: Path, *, ours: Path | None = None, alone: bool = False) -> Run | None:
     """Run one program in a folder of its own, and compare its clean rows with ours if they are given.
 
-    None when a rival does not come to an end; for ours and the floor that is a failure of the benchmark.
+    None when a rival does not come to an end; for ours and the floor that is a failure of the benchmark. `alone` is with one worker on
+    one processor.
     """
     with tempfile.TemporaryDirectory(dir=folder) as place:
         output = ours if name == OURS and ours is not None else Path(place)
@@ -149,7 +169,9 @@ def _run(name: str, source: Path, folder: Path, *, ours: Path | None = None) -> 
         if name == OURS:
             contract = source.parent / f"{source.name.split('.')[0].replace('gzip', 'plain')}.contract.json"
             program = [sys.executable, "-m", "preprocess", "--input", str(source), "--output", str(output)]
-            program += ["--contract", str(contract)]
+            program += ["--contract", str(contract), *(["--workers", "1"] if alone else [])]
+        if alone:
+            program = ["taskset", "--cpu-list", "0", *program]
         if name == FLOOR:
             program[-1] = str(Path(place) / "blocks.json")
             subprocess.run(
@@ -225,13 +247,14 @@ def _table(megabytes: int, runs: dict[str, list[Run | None]]) -> str:
     good = {name: [run for run in some if run is not None] for name, some in runs.items() if None not in some}
     medians = {name: statistics.median(run.seconds for run in some) for name, some in good.items()}
     ours = medians[OURS]
+    cpus = os.cpu_count() or 1
     lines = [
         f"### {megabytes} MB",
         "| program | runs | seconds | against ours | CPU seconds | peak RSS, MB | clean rows | rejected |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, some in runs.items():
-        label = TITLES.get(name, name)
+        label = TITLES.get(name, name.replace(KEPT, "every second row of a wrong type"))
         if name not in good:
             lines.append(f"| {label} | {len(some)} | did not end: out of memory | | | | | |")
             continue
@@ -244,6 +267,12 @@ def _table(megabytes: int, runs: dict[str, list[Run | None]]) -> str:
     best = min((medians[name] for name in RIVALS if name in medians), default=None)
     if best is not None:
         summary += f"; the best rival takes {best / ours:.2f} times ours"
+    if ALONE in medians and cpus > 1:
+        serial = (cpus * ours / medians[ALONE] - 1) / (cpus - 1)
+        summary += (
+            f"; one worker on one core takes {medians[ALONE] / ours:.2f} times as long as {cpus} on {cpus},"
+            f" so that {serial:.0%} of the work cannot be parallel"
+        )
     if "broken" in medians:
         summary += f"; 1% of broken lines make it {medians['broken'] / ours:.2f} times as long"
     dirty = [medians[name] / ours for name in DIRTY if name in medians]

@@ -10,12 +10,11 @@ COLUMNS = ("id", "ts", "sensor", "status", "country", "qty", "count", "price", "
 TYPED = """
     SELECT
         id, sensor, note,
-        CASE WHEN regexp_full_match(ts_text, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-5][0-9]Z')
-             THEN try_strptime(ts_text, '%Y-%m-%dT%H:%M:%SZ') END AS ts,
+        try_strptime(ts_text, '%Y-%m-%dT%H:%M:%SZ') AS ts,
         CASE WHEN status_text IN ('active', 'inactive', 'pending') THEN status_text END AS status,
         CASE WHEN country_text IN ('FR', 'DE', 'US', 'GB', 'CN', 'IN') THEN country_text END AS country,
-        CASE WHEN regexp_full_match(qty_text, '[+-]?[0-9]+') THEN try_cast(qty_text AS BIGINT) END AS qty,
-        CASE WHEN regexp_full_match(count_text, '[+-]?[0-9]+') THEN try_cast(count_text AS BIGINT) END AS "count",
+        CASE WHEN NOT contains(qty_text, '.') THEN try_cast(qty_text AS BIGINT) END AS qty,
+        CASE WHEN NOT contains(count_text, '.') THEN try_cast(count_text AS BIGINT) END AS "count",
         try_cast(price_text AS DOUBLE) AS price,
         try_cast(temp_text AS DOUBLE) AS temp,
         try_cast(lat_text AS DOUBLE) AS lat,
@@ -30,26 +29,38 @@ TYPED = """
 """
 JUDGED = """
     SELECT *,
-        concat(
-            CASE WHEN id IS NULL THEN 'id:required;' ELSE '' END,
-            CASE WHEN ts IS NULL THEN 'ts:required or type;' ELSE '' END,
-            CASE WHEN sensor IS NULL THEN 'sensor:required;' ELSE '' END,
-            CASE WHEN status IS NULL THEN 'status:required or enum;' ELSE '' END,
-            CASE WHEN country IS NULL THEN 'country:required or enum;' ELSE '' END,
-            CASE WHEN qty IS NULL THEN 'qty:required or type;' WHEN qty NOT BETWEEN 0 AND 1000 THEN 'qty:range;' ELSE '' END,
-            CASE WHEN "count" IS NULL THEN 'count:required or type;' ELSE '' END,
-            CASE WHEN price IS NULL THEN 'price:required or type;' WHEN NOT isfinite(price) OR price < 0 THEN 'price:range;' ELSE '' END,
-            CASE WHEN temp IS NULL THEN 'temp:required or type;' WHEN NOT isfinite(temp) THEN 'temp:range;' ELSE '' END,
-            CASE WHEN lat IS NULL THEN 'lat:required or type;' WHEN NOT isfinite(lat) OR lat NOT BETWEEN -90 AND 90 THEN 'lat:range;' ELSE '' END,
-            CASE WHEN flag IS NULL THEN 'flag:required or type;' ELSE '' END
-        ) AS reasons
+        coalesce(
+            id IS NOT NULL AND ts IS NOT NULL AND sensor IS NOT NULL AND status IS NOT NULL AND country IS NOT NULL
+                AND qty BETWEEN 0 AND 1000 AND "count" IS NOT NULL AND price >= 0 AND isfinite(price) AND isfinite(temp)
+                AND lat BETWEEN -90 AND 90 AND flag IS NOT NULL,
+            false
+        ) AS clean
     FROM typed
+"""
+REASONS = """
+    CASE WHEN NOT clean THEN concat(
+        CASE WHEN id IS NULL THEN 'id:required;' ELSE '' END,
+        CASE WHEN ts IS NULL THEN 'ts:required or type;' ELSE '' END,
+        CASE WHEN sensor IS NULL THEN 'sensor:required;' ELSE '' END,
+        CASE WHEN status IS NULL THEN 'status:required or enum;' ELSE '' END,
+        CASE WHEN country IS NULL THEN 'country:required or enum;' ELSE '' END,
+        CASE WHEN qty IS NULL THEN 'qty:required or type;' WHEN qty NOT BETWEEN 0 AND 1000 THEN 'qty:range;' ELSE '' END,
+        CASE WHEN "count" IS NULL THEN 'count:required or type;' ELSE '' END,
+        CASE WHEN price IS NULL THEN 'price:required or type;' WHEN NOT isfinite(price) OR price < 0 THEN 'price:range;' ELSE '' END,
+        CASE WHEN temp IS NULL THEN 'temp:required or type;' WHEN NOT isfinite(temp) THEN 'temp:range;' ELSE '' END,
+        CASE WHEN lat IS NULL THEN 'lat:required or type;' WHEN NOT isfinite(lat) OR lat NOT BETWEEN -90 AND 90 THEN 'lat:range;' ELSE '' END,
+        CASE WHEN flag IS NULL THEN 'flag:required or type;' ELSE '' END
+    ) END AS reasons
 """
 
 
 def main(source: str, output: Path) -> None:
     """Clean `source` into two folders of Parquet files."""
-    trimmed = {name: f"trim(\"{name}\", ' \t\n\r')" for name in COLUMNS}
+    # To ask for a space at either end takes half the time of trimming every cell.
+    trimmed = {
+        name: f'CASE WHEN "{name}" LIKE \' %\' OR "{name}" LIKE \'% \' THEN trim("{name}") ELSE "{name}" END'
+        for name in COLUMNS
+    }
     present = ", ".join(
         f"CASE WHEN {trimmed[name]} NOT IN ('', 'NA', 'N/A', 'null', '-') THEN {trimmed[name]} END AS {name}"
         for name in ("id", "sensor", "note")
@@ -62,7 +73,7 @@ def main(source: str, output: Path) -> None:
     connection.execute("SET preserve_insertion_order = false")
     connection.execute(f"SET temp_directory = '{output}/spill'")
     connection.execute(
-        f"COPY (WITH typed AS ({typed}), judged AS ({JUDGED}) SELECT *, reasons = '' AS clean FROM judged)"
+        f"COPY (WITH typed AS ({typed}), judged AS ({JUDGED}) SELECT *, {REASONS} FROM judged)"
         f" TO '{output}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARTITION_BY (clean), OVERWRITE_OR_IGNORE)"
     )
     counts = {

@@ -10,60 +10,57 @@ from polars import col
 MISSING = ["", "NA", "N/A", "null", "-"]
 STATUS = pl.Enum(["active", "inactive", "pending"])
 COUNTRY = pl.Enum(["FR", "DE", "US", "GB", "CN", "IN"])
-FLAGS = {"true": True, "1": True, "false": False, "0": False}
 COLUMNS = ["id", "ts", "sensor", "status", "country", "qty", "count", "price", "temp", "lat", "note", "flag"]
-TS_SHAPE = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]Z$"
 
 
-def cleaned(scan: pl.LazyFrame) -> pl.LazyFrame:
-    """Normalise, type and judge: typed columns, and `reasons`, empty where a row is clean."""
-    trimmed = {name: col(name).str.strip_chars() for name in COLUMNS}
-    present = {name: pl.when(~cell.is_in(MISSING)).then(cell) for name, cell in trimmed.items()}
+def cleaned(scan: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Normalise, type and judge: the clean rows, and the rejected ones with the names of the rules that they break.
+
+    One test of all rules says whether a row is clean; the names are put together for the rejected rows only.
+    """
+    # A set of characters is searched for twice as fast as Unicode's white space, which strip_chars() takes away.
+    cell = {name: col(name).str.strip_chars(" \t\r\n") for name in COLUMNS}
+    flag = cell["flag"].str.to_lowercase()
+    true, false = flag.is_in(["true", "1"]), flag.is_in(["false", "0"])
     typed = {
-        "id": present["id"],
-        "ts": pl.when(trimmed["ts"].str.contains(TS_SHAPE)).then(
-            trimmed["ts"].str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", strict=False, cache=False)
-        ),
-        "sensor": present["sensor"],
-        "status": present["status"].str.to_lowercase().cast(STATUS, strict=False),
-        "country": present["country"].str.to_uppercase().cast(COUNTRY, strict=False),
-        "qty": trimmed["qty"].cast(pl.Int64, strict=False),
-        "count": trimmed["count"].cast(pl.Int64, strict=False),
-        "price": trimmed["price"].cast(pl.Float64, strict=False),
-        "temp": trimmed["temp"].cast(pl.Float64, strict=False),
-        "lat": trimmed["lat"].cast(pl.Float64, strict=False),
-        "note": present["note"],
-        "flag": present["flag"].str.to_lowercase().replace_strict(FLAGS, default=None, return_dtype=pl.Boolean),
+        "id": _present(cell["id"]),
+        "ts": cell["ts"].str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", strict=False, cache=False),
+        "sensor": _present(cell["sensor"]),
+        "status": cell["status"].str.to_lowercase().cast(STATUS, strict=False),
+        "country": cell["country"].str.to_uppercase().cast(COUNTRY, strict=False),
+        "qty": cell["qty"].cast(pl.Int64, strict=False),
+        "count": cell["count"].cast(pl.Int64, strict=False),
+        "price": cell["price"].cast(pl.Float64, strict=False),
+        "temp": cell["temp"].cast(pl.Float64, strict=False),
+        "lat": cell["lat"].cast(pl.Float64, strict=False),
+        "note": _present(cell["note"]),
+        "flag": pl.when(true | false).then(true),
     }
-    broken = [(f"{name}:required or type", col(name).is_null()) for name in COLUMNS if name != "note"]
-    broken += [
-        ("qty:range", ~col("qty").is_between(0, 1000)),
-        ("price:range", ~(col("price").is_finite() & (col("price") >= 0))),
-        ("temp:range", ~col("temp").is_finite()),
-        ("lat:range", ~col("lat").is_between(-90, 90)),
-    ]
-    bits = [test.fill_null(value=False).cast(pl.UInt32) * (1 << bit) for bit, (_, test) in enumerate(broken)]
-    marked = scan.select(cell.alias(name) for name, cell in typed.items()).with_columns(
-        pl.sum_horizontal(bits).alias("bits")
+    good = {f"{name}:required or type": col(name).is_not_null() for name in COLUMNS if name != "note"}
+    good["qty:range"] = col("qty").is_between(0, 1000)
+    good["price:range"] = col("price").is_between(0, sys.float_info.max)
+    good["temp:range"] = col("temp").is_finite()
+    good["lat:range"] = col("lat").is_between(-90, 90)
+    frame = scan.select(value.alias(name) for name, value in typed.items()).with_columns(
+        pl.all_horizontal(good.values()).fill_null(value=False).alias("good")
     )
-    reasons = [
-        pl.when(col("bits") // (1 << bit) % 2 == 1).then(pl.lit(f"{name};")).otherwise(pl.lit(""))
-        for bit, (name, _) in enumerate(broken)
-    ]
-    return marked.with_columns(
-        pl.when(col("bits") > 0).then(pl.concat_str(reasons)).otherwise(pl.lit("")).alias("reasons")
-    )
+    reasons = [pl.when(test).then(pl.lit("")).otherwise(pl.lit(f"{name};")) for name, test in good.items()]
+    rejected = frame.filter(~col("good")).with_columns(pl.concat_str(reasons).alias("reasons"))
+    return frame.filter("good").drop("good"), rejected.drop("good")
+
+
+def _present(cell: pl.Expr) -> pl.Expr:
+    return pl.when(~cell.is_in(MISSING)).then(cell)
 
 
 def main(source: str, output: Path) -> None:
     """Clean `source` into two Parquet files."""
     scan = pl.scan_csv(source, schema=dict.fromkeys(COLUMNS, pl.String), empty_string_is_null=False)
-    frame = cleaned(scan)
-    clean = frame.filter(col("bits") == 0).select(COLUMNS)
-    rejected = frame.filter(col("bits") > 0).drop("bits")
     sinks = [
-        clean.sink_parquet(output / "clean.parquet", compression="zstd", compression_level=1, lazy=True),
-        rejected.sink_parquet(output / "rejected.parquet", compression="zstd", compression_level=1, lazy=True),
+        rows.sink_parquet(
+            output / f"{kind}.parquet", compression="zstd", compression_level=1, maintain_order=False, lazy=True
+        )
+        for kind, rows in zip(("clean", "rejected"), cleaned(scan), strict=True)
     ]
     pl.collect_all(sinks, engine="streaming")
     counts = {

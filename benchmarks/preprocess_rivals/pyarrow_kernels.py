@@ -1,9 +1,14 @@
-"""PyArrow: a stream of record batches, Arrow's compute functions, two Parquet writers."""
+"""PyArrow: a stream of record batches, Arrow's compute functions in a thread a core, two Parquet writers."""
 
+import functools
 import json
+import os
 import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute
@@ -11,6 +16,8 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 Array: TypeAlias = Any
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 pc: Any = pyarrow.compute  # the stubs and the kernels differ on what may be given to what
 
 COLUMNS = ("id", "ts", "sensor", "status", "country", "qty", "count", "price", "temp", "lat", "note", "flag")
@@ -81,6 +88,29 @@ def _flag(cells: Array) -> Array:
     return pc.if_else(pc.or_(true, pc.is_in(cells, pa.array(["false", "0"]))), true, pa.scalar(None, pa.bool_()))
 
 
+def _separated(batch: pa.RecordBatch) -> dict[str, pa.Table]:
+    """The clean rows of a batch, and the rejected ones with the names of the rules that they break."""
+    typed, broken = judged(batch)
+    bad = functools.reduce(pc.or_, (test for _, test in broken))
+    table = pa.table(typed)
+    tests = [pc.if_else(test.filter(bad), name, "") for name, test in broken]
+    rejected = table.filter(bad).append_column("reasons", pc.binary_join_element_wise(*tests, ""))
+    return {"clean": table.filter(pc.invert(bad)), "rejected": rejected}
+
+
+def _in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results in order, a few at a time: each kernel runs in one thread."""
+    workers = os.cpu_count() or 1
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def main(source: str, output: Path) -> None:
     """Clean `source` into two Parquet files."""
     reader = pv.open_csv(
@@ -91,16 +121,8 @@ def main(source: str, output: Path) -> None:
     )
     counts = {"clean": 0, "rejected": 0}
     writers: dict[str, pq.ParquetWriter] = {}
-    for batch in reader:
-        typed, broken = judged(batch)
-        bad = broken[0][1]
-        for _, test in broken[1:]:
-            bad = pc.or_(bad, test)
-        table = pa.table(typed)
-        rejected = table.filter(bad)
-        tests = [pc.if_else(test.filter(bad), name, "") for name, test in broken]
-        rejected = rejected.append_column("reasons", pc.binary_join_element_wise(*tests, ""))
-        for kind, part in (("clean", table.filter(pc.invert(bad))), ("rejected", rejected)):
+    for parts in _in_threads(_separated, reader):
+        for kind, part in parts.items():
             if kind not in writers:
                 writers[kind] = pq.ParquetWriter(
                     output / f"{kind}.parquet", part.schema, compression="zstd", compression_level=1

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from preprocess.cutting import Positions
     from preprocess.texts import Texts
 
-    Numbers = npt.NDArray[np.uint8] | npt.NDArray[np.uint32]
+    Numbers = npt.NDArray[Any]  # of bytes, or of words of 32 bits
 
 FEW = 250
 SELDOM = 0.01  # a share of the cells that the law can take in its stride
