@@ -166,7 +166,7 @@ class _Verdicts:
         self._values = list(places)
         # As long as any number of a spelling needs; what is not known is doubtful, and its value means nothing.
         size = max(len(verdicts), NUMBERS)
-        self._numbers = np.zeros(size, _number_type(len(places)))
+        self._numbers: npt.NDArray[Any] = np.zeros(size, _number_type(len(places)))
         self._numbers[: len(verdicts)] = [places[verdict.value] for verdict in verdicts]
         self._broken = np.ones(size, bool)
         self._broken[: len(verdicts)] = [bool(verdict.broken) for verdict in verdicts]
