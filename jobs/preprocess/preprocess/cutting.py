@@ -231,16 +231,15 @@ def _bound_lines(buffer: bytes, most: int) -> int:
     return native.behind_lines(buffer, most)
 
 
-def equal_blocks(size: int, most: int, workers: int = 1) -> int:
+def equal_blocks(size: int, most: int) -> int:
     """The size of a block, `most` at most, that makes all blocks of a text of this size about equal: none is a small rest.
 
-    Each worker gets as many of them as the others, so that none waits for the last one; a text of one block stays one.
+    Their number is even, so that neither of two workers waits for the other's last one; it depends on the text alone, and so do shards.
     """
     if size <= most:
         return most
     blocks = -(-size // most)
-    blocks += -blocks % workers
-    return min(most, -(-size // blocks) + most // 256)  # each ends up to a record before
+    return min(most, -(-size // (blocks + blocks % 2)) + most // 256)  # each ends up to a record before
 
 
 def cut_records(buffer: bytes, at_end: bool, grammar: Grammar) -> Marks:

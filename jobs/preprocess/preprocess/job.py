@@ -198,7 +198,7 @@ class Job:
         """The size of a block: all of a file's shards are about equal, so that no member of a gang gets a small rest."""
         if text.compression is not None or text.encoding != "utf-8":
             return self._options.block_bytes  # how long the text is will be known at its end
-        return equal_blocks(self._source.size, self._options.block_bytes, self._options.workers)
+        return equal_blocks(self._source.size, self._options.block_bytes)
 
     def _stride(self, text: Text, sample: bytes) -> int:
         """One row in so many for the sample of the statistics, from the file's size."""

@@ -157,14 +157,13 @@ def test_a_block_holds_so_many_lines_at_most_and_all_of_them_are_there(text: byt
     assert sum(len(block.marks.lines) for block in blocks) == len(re.findall(rb"\r\n|\r|\n", text))
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3, 8])
 @pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 2500, 10_000, 123_457])
-def test_each_worker_gets_as_many_blocks_of_about_the_same_size(size: int, workers: int) -> None:
-    most = cutting.equal_blocks(size, 1000, workers)
+def test_blocks_are_about_equal_and_even_in_number(size: int) -> None:
+    most = cutting.equal_blocks(size, 1000)
 
     blocks = list(cutter(b"a\n" * (size // 2), Dialect(), most))
 
     assert most <= 1000
     if size > 1000:
-        assert len(blocks) % workers == 0
+        assert len(blocks) % 2 == 0
         assert min(len(block.text) for block in blocks) > most // 2
