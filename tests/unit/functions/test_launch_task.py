@@ -21,6 +21,7 @@ from spotline.layout import MANIFEST, analysis_prefix, preprocess_prefix
 from spotline.manifests import CleanManifest
 from spotline.run_table import RunTable
 from spotline.runs import Market, Priority
+from tests.unit.modelled import Modelled
 from tests.unit.protocol.calls import InternalServerError
 from tests.unit.protocol.scenes import at_the_gang, gang_jobs
 from tests.unit.protocol.world import World
@@ -44,7 +45,10 @@ class Function:
         self.log = io.StringIO()
         for field in fields(launch_gang.Settings):
             patch.setenv(field.name.upper(), str(getattr(self.world.launch_settings, field.name)))
-        patch.setattr(Clients, "connect", lambda: self.world.clients)
+        clients = SimpleNamespace(**vars(self.world.clients))
+        clients.dynamodb = Modelled("dynamodb", self.world.dynamodb, TableName="runs")
+        patch.setattr(Clients, "connect", lambda: clients)
+        launch_gang.logger.remove_keys(["run_id", "market"])  # they stay from call to call, as in a warm function
         patch.setattr(launch_gang.logger.registered_handler, "stream", self.log)
 
     @property
