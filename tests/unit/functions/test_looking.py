@@ -200,12 +200,17 @@ def test_jobs_are_listed_once_for_all_runs() -> None:
     seen = world.look.again()
     assert len(seen.done) == 5
     assert world.line.counts["list_jobs"] == quiet.line.counts["list_jobs"]
-    # Nor for runs that have no job and are read for another reason
-    for execution in world.steps.executions.values():
-        world.redrive(execution)
-        execution.status = "FAILED"
+
+
+def test_jobs_are_not_listed_again_for_a_run_that_has_none() -> None:
+    # Given runs that were stopped while their gangs waited for a slot
+    world, _, _ = a_running_gang()
+    for execution in wait_behind(world, "v2", "v3"):
+        world.stop(execution)
+    quiet = World()
+    quiet.look.again()
     world.line.counts.clear()
-    world.look.again()
+    assert len(world.look.again().done) == 4
     assert world.line.counts["list_jobs"] == quiet.line.counts["list_jobs"]
 
 
