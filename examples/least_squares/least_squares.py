@@ -1,10 +1,10 @@
 """A second analysis, small enough to read at one sitting: least squares by a gang of members, in plain NumPy.
 
-Every member adds up the normal equations of its own rows, all add theirs together, the leader's sum is solved by everybody
-alike, and each scores its rows. It follows docs/extend.md, which says why each step is there.
+Every member adds up the normal equations of its own rows, all members add and solve the sums of all, and each scores its rows.
+The steps follow docs/extend.md, which gives the reason for each.
 
-Members talk through small files in the results, which is enough for one exchange; a heartbeat file a member tells the others
-that it lives.
+Members exchange small files in the results, which is enough for one exchange. A heartbeat file of each member shows the others that
+it runs.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from spotline.exits import ExitCode
 from spotline.manifests import AnalysisManifest, CleanManifest, ManifestError, Part, digest
 from spotline.objects import ObjectMissing, Objects, WriteRefused, open_objects
 
-BEAT_SECONDS = 1.0
-SILENCE_SECONDS = 15.0
+HEARTBEAT_SECONDS = 1.0
+HEARTBEAT_TIMEOUT_SECONDS = 15.0
 FORMING_SECONDS = float(os.environ.get("GANG_FORMING_SECONDS", "300"))
 RIDGE = 1e-6
 REASONS = pa.list_(pa.struct([("feature", pa.string()), ("contribution", pa.float64())]))
@@ -81,7 +81,7 @@ class Member:
 
 
 class Exchange:
-    """What members tell each other, as files under `exchange/<job id>/`, and whether they live."""
+    """What members send each other, as files under `exchange/<job id>/`, and their heartbeats."""
 
     def __init__(self, member: Member, notices: Notices) -> None:
         self._member = member
@@ -90,28 +90,28 @@ class Exchange:
         self._seen: dict[int, tuple[str, float]] = {}
         self._formed = False
         self._began = time.monotonic()
-        threading.Thread(target=self._beat, daemon=True).start()
+        threading.Thread(target=self._send_heartbeats, daemon=True).start()
 
-    def give(self, name: str, thing: Any) -> None:
-        """Tell the others something."""
+    def send(self, name: str, thing: Any) -> None:
+        """Send something to the other members."""
         self._results.write(f"{name}-{self._member.index}.json", json.dumps(thing).encode())
 
-    def take(self, name: str) -> list[Any]:
-        """What each member told under this name, in their order; waits for those that live."""
-        taken = []
+    def receive(self, name: str) -> list[Any]:
+        """What each member sent under this name, in their order; waits for it as long as the members run."""
+        received = []
         for index in range(self._member.size):
-            self._heed_notice()
-            while (told := self._read(name, index)) is None:
-                self._heed_notice()
-                self._look_around()
+            self._leave_on_notice()
+            while (sent := self._read(name, index)) is None:
+                self._leave_on_notice()
+                self._check_members()
                 time.sleep(0.1)
-            taken.append(told)
-        return taken
+            received.append(sent)
+        return received
 
     def wait_for_leader(self, name: str) -> None:
-        """Wait until the leader has told this, notice or not: this member's own work is done, and soon the gang's will be."""
+        """Wait until the leader has sent this, even after a notice: this member's own work is done, and the gang's will be soon."""
         while self._read(name, 0) is None:
-            self._look_around()
+            self._check_members()
             time.sleep(0.1)
 
     def _read(self, name: str, index: int) -> Any:
@@ -120,37 +120,39 @@ class Exchange:
         except ObjectMissing:
             return None
 
-    def _heed_notice(self) -> None:
+    def _leave_on_notice(self) -> None:
         if self._notices.came:
             raise Leave(ExitCode.TRY_AGAIN, f"this member got a {self._notices.kind} notice")
 
-    def _look_around(self) -> None:
-        """Leave when there is a reason to: a member that fell silent, or one that never came."""
+    def _check_members(self) -> None:
+        """Leave when a member was lost, or never came."""
         now = time.monotonic()
         for index in range(self._member.size):
             try:
-                tag = self._results.read(f"beat-{index}.json").etag
+                tag = self._results.read(f"heartbeat-{index}.json").etag
             except ObjectMissing:
                 continue
             if index not in self._seen or self._seen[index][0] != tag:
                 self._seen[index] = (tag, now)
-            elif now - self._seen[index][1] > SILENCE_SECONDS:
-                raise Leave(ExitCode.TRY_AGAIN, f"member {index} has said nothing for {SILENCE_SECONDS:.0f} s")
+            elif now - self._seen[index][1] > HEARTBEAT_TIMEOUT_SECONDS:
+                raise Leave(
+                    ExitCode.TRY_AGAIN, f"member {index} was lost: no heartbeat for {HEARTBEAT_TIMEOUT_SECONDS:.0f} s"
+                )
         self._formed = self._formed or len(self._seen) == self._member.size
         if not self._formed and now - self._began > FORMING_SECONDS:
             raise Leave(ExitCode.GANG_NOT_FORMED, f"the gang did not form: {len(self._seen)} members came")
 
-    def _beat(self) -> None:
+    def _send_heartbeats(self) -> None:
         number = 0
         while True:
             number += 1
-            self.give("beat", number)
-            time.sleep(BEAT_SECONDS)
+            self.send("heartbeat", number)
+            time.sleep(HEARTBEAT_SECONDS)
 
 
-def claim(member: Member) -> tuple[str, str | None]:
+def claim_lease(member: Member) -> tuple[str, str | None]:
     """Take the lease; returns the tags of the pointer and of the manifest that lies there (None: there is none)."""
-    manifest, before = _tag(member.results, layout.MANIFEST), _tag(member.results, layout.POINTER)
+    manifest, before = _read_tag(member.results, layout.MANIFEST), _read_tag(member.results, layout.POINTER)
     if before is not None:
         held = json.loads(member.results.read(layout.POINTER).body)
         if held["generation"] >= member.generation and held["job_id"] != member.job_id:
@@ -159,7 +161,7 @@ def claim(member: Member) -> tuple[str, str | None]:
     return member.results.write(layout.POINTER, pointer, if_etag=before), manifest
 
 
-def _tag(results: Objects, key: str) -> str | None:
+def _read_tag(results: Objects, key: str) -> str | None:
     try:
         return results.read(key).etag
     except ObjectMissing:
@@ -183,7 +185,7 @@ def read_rows(member: Member, manifest: CleanManifest) -> tuple[pa.Table, np.nda
     return pa.concat_tables(tables).combine_chunks(), np.concatenate(shards), np.concatenate(rows)
 
 
-def design_matrix(rows: pa.Table, features: tuple[str, ...], categories: dict[str, list[str]]) -> np.ndarray:
+def build_design_matrix(rows: pa.Table, features: tuple[str, ...], categories: dict[str, list[str]]) -> np.ndarray:
     """A column of ones, a column a number, a column a category's value; what is missing counts as 0."""
     columns = [np.ones(rows.num_rows)]
     for name in features:
@@ -192,17 +194,17 @@ def design_matrix(rows: pa.Table, features: tuple[str, ...], categories: dict[st
             codes = places.fill_null(-1).to_numpy()
             columns += [(codes == code).astype(float) for code in range(len(categories[name]))]
         else:
-            columns.append(_numbers(rows[name], 0.0))
+            columns.append(_read_numbers(rows[name], 0.0))
     return np.column_stack(columns)
 
 
-def _numbers(column: pa.ChunkedArray[Any], missing: float) -> np.ndarray:
+def _read_numbers(column: pa.ChunkedArray[Any], missing: float) -> np.ndarray:
     if pa.types.is_temporal(column.type):
         column = column.cast(pa.timestamp("s")).cast(pa.int64())
     return np.asarray(column.cast(pa.float64(), safe=False).fill_null(pa.scalar(missing)).to_numpy())
 
 
-def sums_of(actual: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+def compute_sums(actual: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
     """The sums of a regression, as parts hold them."""
     error, mean = prediction - actual, float(actual.mean()) if actual.size else 0.0
     return {
@@ -215,7 +217,7 @@ def sums_of(actual: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
     }
 
 
-def leave_part(
+def write_part(
     member: Member,
     target: str,
     primary_key: tuple[str, ...],
@@ -224,33 +226,35 @@ def leave_part(
     prediction: np.ndarray,
 ) -> Part:
     """Write this member's part."""
-    actual = _numbers(rows[target], np.nan)
-    known = ~np.isnan(actual)
-    split = np.where(known, "train", "unlabelled")
+    actual = _read_numbers(rows[target], np.nan)
+    labelled = ~np.isnan(actual)
+    split = np.where(labelled, "train", "unlabelled")
     columns: dict[str, Any] = {"shard": pa.array(where[0], pa.int32()), "row": pa.array(where[1], pa.int64())}
     if primary_key:
         keys = [rows[name].combine_chunks() for name in primary_key]
         columns["key"] = pa.StructArray.from_arrays(keys, list(primary_key))
     columns |= {
         "split": pa.array(split, pa.string()),
-        "actual": pa.array(actual, mask=~known),
+        "actual": pa.array(actual, mask=~labelled),
         "prediction": pa.array(prediction),
-        "residual": pa.array(actual - prediction, mask=~known),
+        "residual": pa.array(actual - prediction, mask=~labelled),
         "reasons": pa.nulls(len(actual), REASONS),
     }
     scored = pa.table(columns)
     body = io.BytesIO()
     pq.write_table(scored, body)
-    worst = np.argsort(-np.abs(np.where(known, actual - prediction, 0)), kind="stable")[: min(20, int(known.sum()))]
+    worst = np.argsort(-np.abs(np.where(labelled, actual - prediction, 0)), kind="stable")[
+        : min(20, int(labelled.sum()))
+    ]
     document = {
         "schema": "spotline/part/1",
         "part": member.index,
         "task": "regression",
         "target": target,
-        "rows": {"train": int(known.sum()), "validation": 0, "unlabelled": int((~known).sum())},
+        "rows": {"train": int(labelled.sum()), "validation": 0, "unlabelled": int((~labelled).sum())},
         "sums": {
-            "train": sums_of(actual[known], prediction[known]),
-            "validation": sums_of(np.empty(0), np.empty(0)),
+            "train": compute_sums(actual[labelled], prediction[labelled]),
+            "validation": compute_sums(np.empty(0), np.empty(0)),
         },
         "surprising": [{**row, "reasons": []} for row in scored.take(worst).to_pylist()],
     }
@@ -266,26 +270,30 @@ def analyse(member: Member, exchange: Exchange) -> None:
     manifest, contract = CleanManifest.from_json(clean), Contract.from_json(member.contract.read("contract.json").body)
     if contract.analysis is None:
         raise ContractError("spotline.analysis", "names no target")
-    exchange.give("here", member.generation)
-    exchange.take("here")
-    lease, published = claim(member) if member.index == 0 else ("", None)
+    exchange.send("here", member.generation)
+    exchange.receive("here")
+    lease, published = claim_lease(member) if member.index == 0 else ("", None)
 
     rows, *where = read_rows(member, manifest)
-    matrix = design_matrix(rows, contract.analysis.features, manifest.categories)
-    actual = _numbers(rows[contract.analysis.target], np.nan)
-    known = ~np.isnan(actual)
-    exchange.give("equations", [(matrix[known].T @ matrix[known]).tolist(), (matrix[known].T @ actual[known]).tolist()])
+    matrix = build_design_matrix(rows, contract.analysis.features, manifest.categories)
+    actual = _read_numbers(rows[contract.analysis.target], np.nan)
+    labelled = ~np.isnan(actual)
+    exchange.send(
+        "equations",
+        [(matrix[labelled].T @ matrix[labelled]).tolist(), (matrix[labelled].T @ actual[labelled]).tolist()],
+    )
     # Added up in the members' order by everybody, so that all get the same numbers to the last bit.
-    left, right = (np.sum([np.array(told[side]) for told in exchange.take("equations")], axis=0) for side in (0, 1))
+    left, right = (np.sum([np.array(sums[side]) for sums in exchange.receive("equations")], axis=0) for side in (0, 1))
     weights = np.linalg.solve(left + RIDGE * np.trace(left) * np.eye(len(left)), right)
 
-    say(event="round", round=1, rounds=1, member=member.index)
+    log(event="round", round=1, rounds=1, member=member.index)
 
-    told = contract.analysis
-    part = leave_part(member, told.target, contract.primary_key, rows, (where[0], where[1]), matrix @ weights)
-    exchange.give("part", [part.rows_path, part.sums_path, part.rows])
+    part = write_part(
+        member, contract.analysis.target, contract.primary_key, rows, (where[0], where[1]), matrix @ weights
+    )
+    exchange.send("part", [part.rows_path, part.sums_path, part.rows])
     if member.index == 0:
-        parts = tuple(Part(*given) for given in exchange.take("part"))
+        parts = tuple(Part(*given) for given in exchange.receive("part"))
         model = f"{member.own}weights.json"
         member.results.write(model, json.dumps(weights.tolist()).encode())
         analysis = AnalysisManifest(
@@ -302,16 +310,16 @@ def analyse(member: Member, exchange: Exchange) -> None:
         )
         member.results.write(layout.POINTER, member.results.read(layout.POINTER).body, if_etag=lease)
         member.results.write(layout.MANIFEST, analysis.to_json(), if_etag=published)
-        exchange.give("published", True)
+        exchange.send("published", True)
     exchange.wait_for_leader("published")
 
 
 def main() -> int:
-    """Be one member; returns the exit code."""
+    """Run as one member; returns the exit code."""
     try:
         member = Member.from_environment()
     except (KeyError, ValueError) as error:
-        say(event="leaving", code=ExitCode.BAD_CONFIGURATION, reason=f"the environment is incomplete: {error}")
+        log(event="leaving", code=ExitCode.BAD_CONFIGURATION, reason=f"the environment is incomplete: {error}")
         return ExitCode.BAD_CONFIGURATION
     notices = Notices()
     try:
@@ -327,12 +335,12 @@ def main() -> int:
     if notices.came:
         record = json.dumps({"member": member.index, "generation": member.generation, "kind": notices.kind})
         member.results.write(layout.notice_key(member.job_id, member.index), record.encode())
-    say(event="leaving", member=member.index, code=code, reason=reason)
+    log(event="leaving", member=member.index, code=code, reason=reason)
     return code
 
 
-def say(**event: Any) -> None:
-    """One line of log an event."""
+def log(**event: Any) -> None:
+    """Write one event as a log line."""
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
 

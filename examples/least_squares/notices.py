@@ -1,4 +1,4 @@
-"""Notices that this member has to go: SIGTERM, and the Spot notice in its instance's metadata (docs/extend.md, "Surviving")."""
+"""Notices that this member has to go: SIGTERM, and the Spot interruption notice in its instance's metadata (docs/extend.md, "Surviving")."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import urllib.request
 
 POLL_SECONDS = 5.0
 METADATA = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or "http://169.254.169.254"
-# Metadata is on the instance itself: whatever proxy the environment names is no way to it.
+# Metadata is on the instance itself: no proxy leads there, even if the environment names one.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -35,11 +35,11 @@ class Notices:
 
     def _poll(self) -> None:
         while not self._came.wait(POLL_SECONDS):
-            if spot_notice():
+            if read_spot_notice():
                 self._note("spot")
 
 
-def spot_notice() -> bool:
+def read_spot_notice() -> bool:
     """Whether the instance is about to be reclaimed; metadata answers 404 until it is, and may fail at any time."""
     with contextlib.suppress(OSError):
         token = _ask("PUT", "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"})
