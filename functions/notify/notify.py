@@ -1,14 +1,16 @@
-"""Tells Slack and a topic how a run ended, and of files that could not be accepted: each of them once.
+"""Sends messages to Slack and a topic: how a run ended, and files that could not be accepted, each of them once.
 
 Called by the state machine's last state, by the rule on execution status, and by other functions. A call that fails here is
 repeated by its caller: Lambda repeats an event twice and hands it to the on-failure destination then. Only the state machine's call
 never fails, because a silent Slack must not fail a run: the rule's event is its second chance. Neither channel waits for the other:
-each has claims of its own, and what one confirmed is not repeated because the other did not.
+each has claims of its own, and what one confirmed is not repeated because the other did not. Slack takes about one message a second:
+what is more goes into a summary, for which `reconcile` calls every two minutes as long as messages wait for one.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -22,7 +24,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from announce.claims import Verdict
 from announce.delivery import Channel, InFlight, Refused, Silent, deliver
-from announce.outcomes import SLACK, TOPIC, ExecutionEnded, message_key, read_request
+from announce.outcomes import SLACK, TOPIC, ExecutionEnded, SummaryDue, message_key, read_request
+from announce.rate import Rate, RateLimit
 from announce.secrets import WebhookMalformed, webhook_url
 from announce.table import TableClaims
 from announce.topic import Topic
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from announce.composing import Composed
+    from announce.delivery import Limit
     from announce.outcomes import Outcome
 
 logger = Logger()
@@ -45,6 +49,8 @@ metrics = Metrics(namespace=os.environ.get(NAMESPACE, "Spotline"))
 
 # Left for the claim to be closed after the last answer of Slack's.
 CLOSING_SECONDS = 5
+# What a summary takes: its turn and Slack's answer; reading its messages and deleting them.
+SUMMARY_SECONDS = 30
 NOT_TOLD = (InFlight, Refused, Silent, WebhookMalformed, DocumentError, BotoCoreError, ClientError)
 
 
@@ -56,6 +62,7 @@ class Settings(CostSettings):
     job_log_group: str
     slack_webhook_secret: str
     messages_topic: str
+    slack_messages_per_minute: int
 
 
 class NotTold(Exception):
@@ -77,7 +84,10 @@ def _client(service: str) -> Any:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Post one outcome's message to each channel unless it was posted there before; answers what came of it."""
     outcome = read_request(event)
-    answers, failures = tell(outcome, load(Settings), context.get_remaining_time_in_millis() / 1000)
+    settings, seconds = load(Settings), context.get_remaining_time_in_millis() / 1000
+    if isinstance(outcome, SummaryDue):
+        return {SLACK: summarise(settings, seconds)}
+    answers, failures = tell(outcome, settings, seconds)
     metrics.add_metric("MessageToldOrUnneeded", MetricUnit.Count, len(answers))
     metrics.add_metric("MessageNotTold", MetricUnit.Count, len(failures))
     metrics.flush_metrics()  # here and not by `log_metrics`, which warns of nothing to publish after each exception
@@ -93,11 +103,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
 def tell(outcome: Outcome, settings: Settings, seconds: float) -> tuple[dict[str, str], dict[str, Exception]]:
     """Tell each channel: what came of it, and what went wrong, by channel. The facts are looked up once for all."""
     claims = TableClaims(settings.runs_table, _client("dynamodb"))
-    key = message_key(outcome, datetime.now(UTC))
+    key = message_key(outcome, utc_now())
     composed = cache(partial(_compose, outcome, settings))
     answers: dict[str, str] = {}
     failures: dict[str, Exception] = {}
-    for name, connect in _channels(settings, seconds):
+    for name, connect, limit in _channels(settings, seconds):
         try:
             channel = connect()
             if channel is None:
@@ -105,7 +115,7 @@ def tell(outcome: Outcome, settings: Settings, seconds: float) -> tuple[dict[str
                 answers[name] = "webhook-unset"
                 continue
             verdict = deliver(
-                key.on(name), lambda: composed().said, claims=claims, channel=channel, clock=lambda: datetime.now(UTC)
+                key.on(name), lambda: composed().said, claims=claims, channel=channel, clock=utc_now, limit=limit
             )
         except NOT_TOLD as failure:
             failures[name] = failure
@@ -125,13 +135,49 @@ def _compose(outcome: Outcome, settings: Settings) -> Composed:
     return compose(outcome, Places(settings, settings.runs_table, settings.job_log_group, _client))
 
 
-def _channels(settings: Settings, seconds: float) -> Iterator[tuple[str, Callable[[], Channel | None]]]:
+def summarise(settings: Settings, seconds: float) -> str:
+    """Post what waits for a summary; raises what keeps it from being posted, except that another function is at it."""
+    from announce.summaries import SummaryTable, send_summaries  # noqa: PLC0415  seldom needed, and a summary is composed with much
+
+    until = utc_now().timestamp() + seconds - CLOSING_SECONDS
+    channel = _slack(settings.slack_webhook_secret, until)
+    if channel is None:
+        logger.warning("no Slack webhook is set: messages wait for it to be summarised")
+        return "webhook-unset"
+    try:
+        verdicts = send_summaries(
+            SummaryTable(settings.runs_table, _client("dynamodb")),
+            claims=TableClaims(settings.runs_table, _client("dynamodb")),
+            channel=channel,
+            limit=_limit(settings),
+            is_out_of_time=lambda: until - utc_now().timestamp() < SUMMARY_SECONDS,
+            clock=utc_now,
+        )
+    except InFlight as other:
+        logger.info("another function summarises", reason=str(other))
+        return Verdict.IN_FLIGHT.value
+    if Verdict.GIVEN_UP in verdicts:
+        logger.error("two posts of a summary may have arrived and neither was confirmed: given up")
+    return verdicts[-1].value if verdicts else Verdict.NOTHING_TO_SAY.value
+
+
+def _channels(settings: Settings, seconds: float) -> Iterator[tuple[str, Callable[[], Channel | None], Limit | None]]:
     """The topic first: it takes one call, and Slack may take all the time there is."""
-    yield TOPIC, lambda: Topic(settings.messages_topic, _client("sns"))
-    until = datetime.now(UTC).timestamp() + seconds - CLOSING_SECONDS
-    yield SLACK, lambda: _slack(settings.slack_webhook_secret, until)
+    yield TOPIC, lambda: Topic(settings.messages_topic, _client("sns")), None
+    until = utc_now().timestamp() + seconds - CLOSING_SECONDS
+    yield SLACK, lambda: _slack(settings.slack_webhook_secret, until), _limit(settings)
+
+
+def _limit(settings: Settings) -> Limit:
+    rate = Rate(settings.runs_table, _client("dynamodb"), settings.slack_messages_per_minute)
+    return RateLimit(rate, utc_now, time.sleep)
 
 
 def _slack(secret: str, until: float) -> SlackWebhook | None:
     url = webhook_url(_client("secretsmanager"), secret)
-    return None if url is None else SlackWebhook(url, until - datetime.now(UTC).timestamp())
+    return None if url is None else SlackWebhook(url, until - utc_now().timestamp())
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import boto3
 from aws_lambda_powertools import Logger
+from botocore.config import Config
 
 import gauges
 from look_settings import LookSettings
@@ -21,16 +23,20 @@ from spotline.isolation import isolate
 from spotline.launching import Launcher, gang_launched, utc_now
 from spotline.metrics import emit
 from spotline.run_table import RunTable
+from spotline.starting import ask_to_tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_lambda import LambdaClient
 
     from seen import Seen
     from spotline.metrics import Measurement
 
 logger = Logger()
+
+RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
 
 CLOSING_MILLISECONDS = 60_000
 """What a reconcile of every run keeps of its time: for the run under way, and to hand out slots."""
@@ -41,6 +47,7 @@ class Settings(LookSettings):
     """What template.yaml tells this function."""
 
     runs_table: str
+    notify_function: str
 
 
 class LookUnfinished(Exception):
@@ -63,7 +70,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         is_out_of_time=lambda: context.get_remaining_time_in_millis() < CLOSING_MILLISECONDS,
     )
     run_id = run_named_by(event)
+    failed: list[str] = []
+    if run_id is None:  # first, because a reconcile of every run may take long
+        with isolate("summary of messages", failed):
+            request_summary(table, known.notify_function)
     seen = look.again(run_id)
+    seen.failed += failed
     if seen.done:
         logger.info("acted", actions=seen.done)
     for market in seen.launched:
@@ -75,6 +87,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if seen.failed:
         raise LookUnfinished("; ".join(seen.failed))
     return {"looked_at": seen.runs, "acted": seen.done}
+
+
+def request_summary(table: RunTable, notify_function: str) -> None:
+    """Let `notify` summarise the messages that were more than Slack takes, if there are any."""
+    if table.has_unsent_messages():
+        functions: LambdaClient = boto3.client("lambda", config=RETRIES)
+        ask_to_tell(functions, notify_function, {"kind": "summary"})
 
 
 def measurements(seen: Seen, known: Settings, clients: Clients, allowances: Allowances) -> Iterator[Measurement]:

@@ -133,6 +133,7 @@ def test_reconcile_looks_where_the_event_points(
         return Seen()
 
     monkeypatch.setattr(looking.Look, "again", again)
+    monkeypatch.setattr(reconcile, "request_summary", lambda *_: None)
     monkeypatch.setattr(reconcile, "measurements", lambda *_: iter(()))
 
     reconcile.handler(sample(name), cast("LambdaContext", Context()))
@@ -153,7 +154,7 @@ def test_notify_reads_every_request(
     monkeypatch: pytest.MonkeyPatch, name: str, expected: tuple[type, str | None]
 ) -> None:
     for field in dataclasses.fields(notify.Settings):
-        monkeypatch.setenv(field.name.upper(), "x")
+        monkeypatch.setenv(field.name.upper(), "1")
     told: list[Any] = []
 
     def announced(outcome: Any, *_: Any) -> tuple[dict[str, str], dict[str, Exception]]:
@@ -167,6 +168,14 @@ def test_notify_reads_every_request(
     kind, status = expected
     assert isinstance(told[0], kind)
     assert getattr(told[0], "status", None) == status
+
+
+def test_notify_summarises_when_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in dataclasses.fields(notify.Settings):
+        monkeypatch.setenv(field.name.upper(), "1")
+    monkeypatch.setattr(notify, "summarise", lambda *_: "post")
+
+    assert notify.handler(sample("notify-summary"), cast("LambdaContext", Context())) == {"SLACK": "post"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from announce.advice import what_to_do
 from announce.consoles import Console
 from announce.diagnosis import Diagnosis
 from announce.loglines import last_word, quality_report, readable
-from announce.messages import Announcement, Fact, Link, Step
+from announce.messages import SUMMARY, Announcement, Fact, Link, Step
 from announce.outcomes import DayLate, ExecutionEnded, FileRejected
 from announce.table import Recorded
 from spotline.costs import Estimate, money
@@ -77,6 +77,7 @@ _ENDS = {
     "TIMED_OUT": ("run-timed-out", "⏱️", "ran out of time"),
     "ABORTED": ("run-stopped", "🛑", "was stopped"),
 }
+_ENDS_BADLY = frozenset(kind for kind, _, _ in _ENDS.values())
 
 
 def run_failed(facts: RunFacts, diagnosis: Diagnosis, log_group: str, log: Sequence[str] = ()) -> Announcement:
@@ -141,6 +142,57 @@ def day_late(outcome: DayLate) -> Announcement:
         steps=(Step("Ask who delivers it. Nothing has to be started: the run begins when the file lands."),),
         footnote="told once for this day",
     )
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """A message that waits for a summary: its name in the table, and of the message what the summary says."""
+
+    name: str
+    kind: str
+    title: str
+    link: str = ""
+
+
+_COUNTED = {
+    "run-failed": "failed",
+    "run-timed-out": "ran out of time",
+    "run-stopped": "stopped",
+    "file-rejected": "files not accepted",
+    "day-late": "late days",
+    "run-succeeded": "done",
+}
+"""How the messages of each kind are counted, worst first."""
+_NAMED, _LINKED = 5, 5
+_SHORT = 100
+
+
+def messages_summary(unsent: Sequence[Unsent]) -> Announcement:
+    """More messages than Slack takes, in one."""
+    kinds = sorted({one.kind for one in unsent}, key=lambda kind: [*_COUNTED, kind].index(kind))
+    by_kind = {kind: sorted((one for one in unsent if one.kind == kind), key=lambda one: one.title) for kind in kinds}
+    failed = [one for kind in kinds if kind in _ENDS_BADLY for one in by_kind[kind]]
+    return Announcement(
+        kind=SUMMARY,
+        symbol="❌" if failed else "🗂️",
+        title=f"{_count(len(unsent))} more {'message' if len(unsent) == 1 else 'messages'}"
+        + (f", {_count(len(failed))} of failed runs" if failed else ""),
+        summary="More came at once than Slack takes. Each of them stands in the runs table and went to the messages' topic by itself.",
+        facts=tuple(
+            Fact(f"{_count(len(found))} {_COUNTED.get(kind, kind)}", _first_titles(found))
+            for kind, found in by_kind.items()
+        ),
+        steps=(Step('List the failed runs with the command under "Look at a run" in docs/operate.md.'),)
+        if failed
+        else (),
+        links=tuple(Link(one.title, one.link) for one in failed[:_LINKED] if one.link),
+    )
+
+
+def _first_titles(found: Sequence[Unsent]) -> str:
+    titles = [one.title if len(one.title) <= _SHORT else f"{one.title[: _SHORT - 1]}…" for one in found[:_NAMED]]
+    more = [f"and {_count(len(found) - _NAMED)} more"] if len(found) > _NAMED else []
+    return "; ".join([*titles, *more])
 
 
 def _success_in_a_sentence(metrics: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 Between posting and confirming a function can die, and a channel can take a message without an answer reaching us. So a claim counts
 the posts that *may* have arrived. A post that was refused, or that never left, is taken back; a confirmed message is never
-posted again; one post that may have arrived allows exactly one more, which says that it may be a repetition.
+posted again; one post that may have arrived allows exactly one more, which says that it may be a repetition. A message over the rate
+limit is handed over to a summary instead, for good: its claim and its place among those that wait for one are written together.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
 
+from announce.messages import Announcement
 from announce.outcomes import MessageKey
 
 # A claim that nobody confirmed or took back by then was left by a function that died; Lambda ends a function of ours sooner.
@@ -27,6 +29,7 @@ class Verdict(Enum):
     IN_FLIGHT = "in-flight"
     GIVEN_UP = "given-up"
     NOTHING_TO_SAY = "nothing-to-say"
+    SUMMARISED = "summarised"
 
 
 class ClaimLost(Exception):
@@ -37,19 +40,22 @@ class ClaimLost(Exception):
 class Claim:
     """What the table knows of a message.
 
-    `unconfirmed` counts the posts that may have arrived, `lease_until` is set while a function is posting, and `revision`
-    grows with every change.
+    `unconfirmed` counts the posts that may have arrived, `lease_until` is set while a function is posting, `summarised_at` once a
+    summary has the message or will have it, and `revision` grows with every change.
     """
 
     unconfirmed: int = 0
     lease_until: datetime | None = None
     confirmed_at: datetime | None = None
     revision: int = 0
+    summarised_at: datetime | None = None
 
     def verdict(self, now: datetime) -> Verdict:
         """What a function that has this message to post must do now."""
         if self.confirmed_at is not None:
             return Verdict.CONFIRMED
+        if self.summarised_at is not None:
+            return Verdict.SUMMARISED
         if self.lease_until is not None and now < self.lease_until:
             return Verdict.IN_FLIGHT
         if self.unconfirmed >= MOST_UNCONFIRMED:
@@ -72,6 +78,10 @@ class Claim:
         """The claim after the channel said that it has the message."""
         return Claim(self.unconfirmed, None, now, self.revision + 1)
 
+    def summarised(self, now: datetime) -> "Claim":
+        """The claim of a message that no post may have carried, once it is handed over to a summary."""
+        return Claim(0, None, None, self.revision + 1, now)
+
 
 class Claims(Protocol):
     """Where claims are kept."""
@@ -81,3 +91,6 @@ class Claims(Protocol):
 
     def write(self, key: MessageKey, claim: Claim) -> None:
         """Store a claim in the place of the revision before it, or raise `ClaimLost`."""
+
+    def hand_over(self, key: MessageKey, claim: Claim, said: Announcement) -> None:
+        """Store a summarised claim as `write` does, and what the summary needs of the message: both or neither."""

@@ -20,6 +20,8 @@ FIELDS_IN_A_SECTION = 10
 BLOCKS_LIMIT = 50
 # Slack cuts a message's `text` at 40,000 characters and asks for 4,000 at most.
 FALLBACK_LIMIT = 4000
+SUMMARY = "messages-summary"
+"""The kind of a message that stands for others."""
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _FORMATTED = re.compile(r"[*_~`\n]|:\S+:")

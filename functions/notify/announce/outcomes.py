@@ -63,6 +63,11 @@ Outcome = ExecutionEnded | FileRejected | DayLate
 
 
 @dataclass(frozen=True)
+class SummaryDue:
+    """The messages that were over the rate limit are to be summarised now."""
+
+
+@dataclass(frozen=True)
 class MessageKey:
     """Which message it is, in the runs table: one outcome, one key, one message to each channel."""
 
@@ -74,7 +79,7 @@ class MessageKey:
         return self if channel == SLACK else MessageKey(self.pk, f"{self.sk}#{channel}")
 
 
-def read_request(event: dict[str, Any]) -> Outcome:
+def read_request(event: dict[str, Any]) -> Outcome | SummaryDue:
     """Say what the function was invoked for.
 
     Raises
@@ -94,6 +99,8 @@ def read_request(event: dict[str, Any]) -> Outcome:
                 return ExecutionEnded(told.execution_arn, SUCCEEDED, told.redrive_count, told_by_machine=True)
             case "rejected-file":
                 return build(FileRejected, event, _REQUEST, ignore_unknown=True)
+            case "summary":
+                return SummaryDue()
             case "late-day":
                 return build(DayLate, event, _REQUEST, ignore_unknown=True)
     except DocumentError as cause:

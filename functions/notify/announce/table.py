@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from announce.claims import Claim, ClaimLost
 from spotline.documents import DocumentError
+from spotline.run_table import UNSENT_PARTITION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from announce.messages import Announcement
     from announce.outcomes import MessageKey
 
 # An execution can be redriven for 14 days ("Redriving executions", Step Functions developer guide) and each of its ends has a
 # message of its own; the claims must outlive that.
 KEPT = timedelta(days=90)
+_TITLE_LIMIT = 200
 
 
 class TableClaims:
@@ -42,6 +46,7 @@ class TableClaims:
                 lease_until=_time(item, "lease_until"),
                 confirmed_at=_time(item, "confirmed_at"),
                 revision=int(item["revision"]["N"]),
+                summarised_at=_time(item, "summarised_at"),
             )
         except (KeyError, TypeError, ValueError) as cause:
             raise DocumentError(
@@ -50,26 +55,45 @@ class TableClaims:
 
     def write(self, key: MessageKey, claim: Claim) -> None:
         """See `Claims.write`."""
+        try:
+            self._client.put_item(**self._put(key, claim))
+        except self._client.exceptions.ConditionalCheckFailedException as cause:
+            raise ClaimLost(f"{key.pk} {key.sk}") from cause
+
+    def hand_over(self, key: MessageKey, claim: Claim, said: Announcement) -> None:
+        """See `Claims.hand_over`."""
+        unsent = {"TableName": self._table, "Item": _unsent_item(key, said, _expiry())}
+        try:
+            self._client.transact_write_items(
+                TransactItems=[{"Put": self._put(key, claim)}, {"Put": unsent}]  # type: ignore[typeddict-item]
+            )
+        except self._client.exceptions.TransactionCanceledException as cause:
+            codes = {reason.get("Code") for reason in cause.response.get("CancellationReasons", ())}
+            if codes & {"ConditionalCheckFailed", "TransactionConflict"}:
+                raise ClaimLost(f"{key.pk} {key.sk}") from cause
+            raise
+
+    def _put(self, key: MessageKey, claim: Claim) -> Any:
+        """The write of a claim, on the condition that the revision before it still stands."""
         item: dict[str, Any] = {
             **_key(key),
             "unconfirmed": {"N": str(claim.unconfirmed)},
             "revision": {"N": str(claim.revision)},
-            "expires_at": {"N": str(int((datetime.now(UTC) + KEPT).timestamp()))},
+            "expires_at": {"N": str(_expiry())},
         }
-        if claim.lease_until:
-            item["lease_until"] = {"S": claim.lease_until.isoformat()}
-        if claim.confirmed_at:
-            item["confirmed_at"] = {"S": claim.confirmed_at.isoformat()}
+        times = {
+            "lease_until": claim.lease_until,
+            "confirmed_at": claim.confirmed_at,
+            "summarised_at": claim.summarised_at,
+        }
+        item |= {name: {"S": time.isoformat()} for name, time in times.items() if time is not None}
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if claim.revision > 1:
             condition = {
                 "ConditionExpression": "revision = :before",
                 "ExpressionAttributeValues": {":before": {"N": str(claim.revision - 1)}},
             }
-        try:
-            self._client.put_item(TableName=self._table, Item=item, **condition)
-        except self._client.exceptions.ConditionalCheckFailedException as cause:
-            raise ClaimLost(f"{key.pk} {key.sk}") from cause
+        return {"TableName": self._table, "Item": item, **condition}
 
 
 @dataclass(frozen=True)
@@ -108,6 +132,27 @@ def write_cost(table: str, client: DynamoDBClient, run_id: str, cost: Mapping[st
         ExpressionAttributeNames={"#cost": "cost"},
         ExpressionAttributeValues={":cost": TypeSerializer().serialize(exact)},
     )
+
+
+def unsent_name(key: MessageKey) -> str:
+    """What a message that waits for a summary is called: a key can be longer than DynamoDB allows, so this is its digest."""
+    return hashlib.sha256(f"{key.pk}\n{key.sk}".encode()).hexdigest()[:32]
+
+
+def _unsent_item(key: MessageKey, said: Announcement, expires_at: int) -> dict[str, Any]:
+    item = {
+        "pk": {"S": UNSENT_PARTITION},
+        "sk": {"S": unsent_name(key)},
+        "kind": {"S": said.kind},
+        "title": {"S": said.title[:_TITLE_LIMIT]},
+        "expires_at": {"N": str(expires_at)},
+    }
+    link = next((link.url for link in said.links if link.label == "Execution"), None)
+    return item if link is None else {**item, "link": {"S": link}}
+
+
+def _expiry() -> int:
+    return int((datetime.now(UTC) + KEPT).timestamp())
 
 
 def _key(key: MessageKey) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 
-from announce.delivery import Refused, Silent
+from announce.delivery import RateLimited, Refused, Silent
 from announce.messages import to_message
 
 if TYPE_CHECKING:
@@ -31,8 +31,10 @@ class SlackWebhook:
 
         Raises
         ------
+        RateLimited
+            Slack answered 429, and its Retry-After is longer than the patience, or came too often.
         Refused
-            Slack answered with something other than 200, or could not be reached.
+            Slack answered with something else than 200, or could not be reached.
         Silent
             The request left and no answer came.
         """
@@ -50,7 +52,8 @@ class SlackWebhook:
         except OSError as error:
             raise Silent(f"Slack did not answer: {error or type(error).__name__}") from error
         if answer.status_code != 200:
-            raise Refused(f"Slack answered {answer.status_code}: {answer.body[:200]}")
+            kind = RateLimited if answer.status_code == 429 else Refused
+            raise kind(f"Slack answered {answer.status_code}: {answer.body[:200]}")
 
     def _retry_handlers(self) -> list[RetryHandler]:
         from slack_sdk.http_retry.builtin_handlers import (  # noqa: PLC0415

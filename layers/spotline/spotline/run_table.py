@@ -27,6 +27,8 @@ OPEN_GANGS_INDEX = "open-gangs"
 _YES = _OPEN = "yes"
 FAILED_RUNS_INDEX = "failed-runs"
 _FAILED = "yes"
+UNSENT_PARTITION = "SLACK#UNSENT"
+"""The partition of messages that wait for a summary (`notify`)."""
 RUNS_OF_A_DAY_INDEX = "runs-of-a-day"
 
 GAVE_WAY = "gave way"
@@ -226,6 +228,17 @@ class RunTable:
             ProjectionExpression="run_id",
         )
         return {item["run_id"]["S"] for page in pages for item in page["Items"] if "run_id" in item}
+
+    def has_unsent_messages(self) -> bool:
+        """Whether messages wait for a summary. Asking costs the same however many there are."""
+        answer = self._client.query(
+            TableName=self._name,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": UNSENT_PARTITION}},
+            ConsistentRead=True,
+            Limit=1,
+        )
+        return bool(answer["Items"])
 
     def gangs(self, run_id: str) -> list[Gang]:
         """The open gangs of one run, oldest first, read consistently; raises `DocumentError` for a record that cannot be read."""

@@ -31,6 +31,7 @@ def edge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Edge]:
         "GANG_INSTANCE_TYPE": "g6.2xlarge",
         "INGEST_BUCKET": "ingest",
         "RESULTS_BUCKET": "results",
+        "SLACK_MESSAGES_PER_MINUTE": "20",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -42,6 +42,10 @@ class MemoryClaims:
             raise ClaimLost
         self.claim = claim
 
+    def hand_over(self, key: MessageKey, claim: Claim, said: Announcement) -> None:
+        self.write(key, claim)
+        self.handed_over = said
+
 
 SAID = Announcement("run-failed", "❌", "title", "summary")
 

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from announce.outcomes import DayLate, ExecutionEnded, FileRejected, UnknownRequest, message_key, read_request
+from announce.outcomes import (
+    DayLate,
+    ExecutionEnded,
+    FileRejected,
+    SummaryDue,
+    UnknownRequest,
+    message_key,
+    read_request,
+)
 
 ARN = "arn:aws:states:us-east-1:123456789012:execution:pipeline:flights-20130209-0123456789abcdef"
 NOW = datetime(2013, 2, 9, 13, 59, tzinfo=UTC)
@@ -66,8 +74,14 @@ def test_the_machine_and_the_event_tell_of_the_same_outcome() -> None:
     told = read_request({"kind": "success", "execution_arn": ARN, "redrive_count": 0})
     seen = read_request(status_change(status="SUCCEEDED"))
 
+    assert isinstance(told, ExecutionEnded)
+    assert isinstance(seen, ExecutionEnded)
     assert message_key(told, NOW) == message_key(seen, NOW)
     assert message_key(seen, NOW).pk == "RUN#flights-20130209-0123456789abcdef"
+
+
+def test_a_request_for_a_summary_is_about_no_outcome() -> None:
+    assert read_request({"kind": "summary"}) == SummaryDue()
 
 
 def test_each_redrive_and_each_status_is_an_outcome_of_its_own() -> None:

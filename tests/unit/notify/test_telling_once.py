@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import notify
+from announce.delivery import Refused
 from announce.outcomes import MessageKey
 from announce.table import TableClaims
 from tests.unit.notify.edge import REJECTED, RUN_ID, SUCCESS, Edge, call, ended, executions_time
@@ -45,7 +46,7 @@ def test_a_message_without_an_answer_says_that_it_may_be_a_repetition(edge: Edge
     assert "may have been posted before" in slack.accepted[0]["text"]
 
 
-@pytest.mark.parametrize("trouble", [[500] * 4, ["hang"], [(429, {"Retry-After": "600"})]])
+@pytest.mark.parametrize("trouble", [[500] * 4, ["hang"]])
 def test_an_event_that_cannot_be_told_raises_so_that_lambda_tries_again(edge: Edge, trouble: list[Any]) -> None:
     with SlackServer(*trouble) as slack:
         edge.set_webhook(slack.url)
@@ -55,6 +56,31 @@ def test_an_event_that_cannot_be_told_raises_so_that_lambda_tries_again(edge: Ed
         assert call(ended("FAILED")) in ("post", "repeat")
 
     assert len(slack.accepted) == 1
+
+
+def test_a_message_that_slack_has_no_room_for_comes_in_a_summary(edge: Edge) -> None:
+    with SlackServer(*[(429, {"Retry-After": "600"})] * 2) as slack:
+        edge.set_webhook(slack.url)
+
+        answers = [call(ended("FAILED")), call(ended("FAILED"))]
+        with pytest.raises(Refused, match="429"):
+            call({"kind": "summary"})
+        answers += [call({"kind": "summary"}), call({"kind": "summary"}), call(ended("FAILED"))]
+
+    assert answers == ["summarised", "summarised", "post", "nothing-to-say", "summarised"]
+    [message] = slack.accepted
+    assert message["text"].startswith("❌ 1 more message, 1 of failed runs")
+    assert "flights 2013-02-09 failed: Data.Rejected" in message["text"]
+
+
+def test_without_a_webhook_messages_wait_for_their_summary(edge: Edge) -> None:
+    with SlackServer((429, {"Retry-After": "600"})) as slack:
+        edge.set_webhook(slack.url)
+        call(ended("FAILED"))
+        edge.set_webhook("unset")
+        assert call({"kind": "summary"}) == "webhook-unset"
+        edge.set_webhook(slack.url)
+        assert call({"kind": "summary"}) == "post"
 
 
 def test_every_redrive_s_end_is_told(edge: Edge) -> None:
@@ -95,7 +121,7 @@ def test_claims_expire_after_the_time_to_redrive(edge: Edge) -> None:
 
     items = {item["sk"]["S"]: item for item in edge.dynamodb.scan(TableName="runs")["Items"]}
     claims = {"MESSAGE#0#FAILED", "MESSAGE#0#FAILED#TOPIC"}
-    assert items.keys() == {*claims, "RUN"}
+    assert items.keys() == {*claims, "RUN", "RATE"}
     for name in claims:
         assert items[name]["pk"]["S"] == f"RUN#{RUN_ID}"
         assert int(items[name]["expires_at"]["N"]) > executions_time().timestamp() + 14 * 86400

@@ -12,6 +12,8 @@ from tests.unit.protocol.calls import ConditionalCheckFailedException, Line, Tra
 
 MEGABYTE = 1 << 20
 """What a page of a query holds at most ("Query", Amazon DynamoDB API reference)."""
+MOST_IN_A_BATCH, PROCESSED_OF_A_BATCH = 25, 20
+"""Items of one BatchWriteItem (DynamoDB API reference), and how many of them this one processes."""
 
 
 def _plain(value: Any) -> Any:
@@ -29,7 +31,7 @@ def _typed(value: Any) -> dict[str, Any]:
 
 @dataclass
 class FakeDynamoDB:
-    """One table; of DynamoDB's expressions, what `RunTable`, `Allowances` and a sweep's `Lease` say."""
+    """One table; of DynamoDB's expressions, what `RunTable`, `Allowances`, a sweep's `Lease` and `notify` say."""
 
     line: Line = field(default_factory=Line)
     items: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
@@ -97,7 +99,26 @@ class FakeDynamoDB:
         return SimpleNamespace(paginate=self.query)
 
     @call
-    def query(self, *, ExpressionAttributeValues: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    def batch_write_item(self, *, RequestItems: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+        """Deletes so many as it likes of the items, and names the rest."""
+        [(table, requests)] = RequestItems.items()
+        assert len(requests) <= MOST_IN_A_BATCH
+        for request in requests[:PROCESSED_OF_A_BATCH]:
+            key = request["DeleteRequest"]["Key"]
+            self.items.pop((key["pk"]["S"], key["sk"]["S"]), None)
+        rest = requests[PROCESSED_OF_A_BATCH:]
+        return {"UnprocessedItems": {table: rest} if rest else {}}
+
+    @call
+    def query(self, *, ExpressionAttributeValues: dict[str, Any], **more: Any) -> Any:
+        if more.get("KeyConditionExpression") == "pk = :pk":
+            assert more["ConsistentRead"]
+            pk = ExpressionAttributeValues[":pk"]["S"]
+            of_pk = [_item(self.items[at]) for at in sorted(at for at in self.items if at[0] == pk)]
+            if "Limit" in more:
+                return {"Items": of_pk[: more["Limit"]]}
+            self.line.count_pages("query", len(repr(of_pk)), MEGABYTE)
+            return [{"Items": of_pk}]
         if more.get("IndexName") == "failed-runs":
             since = ExpressionAttributeValues[":since"]["S"]
             failed = [item for item in self.items.values() if "failed_run" in item]

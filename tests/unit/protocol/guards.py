@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import looking
 from analysis import checkpoints
-from announce import claims
+from announce import claims, table
+from announce.summaries import SummaryTable
 from announce.table import TableClaims
 from handing_out import Handout
 from postprocess.table import ResultTable
@@ -78,6 +79,23 @@ def _unconditional_message_claims(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TableClaims, "write", unconditionally)
 
 
+def _handed_over_in_two_writes(patch: pytest.MonkeyPatch) -> None:
+    def hand_over(claimed: TableClaims, key: Any, claim: claims.Claim, said: Any) -> None:
+        claimed._client.put_item(TableName="runs", Item=table._unsent_item(key, said, 0))
+        claimed.write(key, claim)
+
+    patch.setattr(TableClaims, "hand_over", hand_over)
+
+
+def _summaries_side_by_side(patch: pytest.MonkeyPatch) -> None:
+    begin = SummaryTable.begin
+
+    def unconditionally(summaries: SummaryTable, last: Any, members: frozenset[str]) -> Any:
+        return begin(SummaryTable("runs", cast("Any", _Unconditional(summaries._client))), last, members)
+
+    patch.setattr(SummaryTable, "begin", unconditionally)
+
+
 def _closed_without_an_answer(patch: pytest.MonkeyPatch) -> None:
     end = gangs._end
     patch.setattr(gangs, "_end", lambda *how: [one for one in end(*how) if not isinstance(one, gangs.Fail)])
@@ -104,6 +122,8 @@ GUARDS = {
     "metrics' source order": Guard("4", _unconditional_metrics),
     "a message's claim": Guard("7", _unconditional_message_claims),
     "a message's bound": Guard("7", _patched(claims, "MOST_UNCONFIRMED", 99)),
+    "a message is handed over in one write": Guard("7", _handed_over_in_two_writes),
+    "summaries begin one after the other": Guard("7", _summaries_side_by_side),
     "a closed gang's token is answered": Guard("8", _closed_without_an_answer),
     "records are read before the execution": Guard("8", _patched(looking.Look, "_read_run", _execution_first)),
     "descriptions are dated by their redrives": Guard("8", _undated_descriptions),

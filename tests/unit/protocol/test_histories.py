@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from spotline.runs import MarketChoice, Priority
+from tests.soak.document import write_section
 from tests.unit.protocol.calls import Crashed, Fuse, InternalServerError
 from tests.unit.protocol.invariants import (
     assert_everything_told,
@@ -50,7 +53,7 @@ FUSES = st.one_of(
 )
 PICK = st.integers(0, 7)
 AT_ONCE = (
-    "launch", "look at a run", "look", "land", "sweep", "notify", "lead", "publish", "write metrics",
+    "launch", "look at a run", "look", "land", "sweep", "notify", "summarise", "lead", "publish", "write metrics",
     "stop", "redrive", "redrive and launch", "stop, redrive and launch",
 )  # fmt: skip
 """What may run at the same time, one AWS call of the one between two of the other. Each chooses what it is about when it begins."""
@@ -69,6 +72,8 @@ class Histories(RuleBasedStateMachine):
     """What can happen, in any order. A fuse ends a function of ours at one of its AWS calls, or loses a call's answer."""
 
     limits: ClassVar[dict[str, int]] = {}
+    played: ClassVar[Counter[str]] = Counter()
+    """What all histories come to."""
 
     @initialize(landed=st.lists(st.sampled_from(VERSIONS), unique=True), far=st.integers(0, 2))
     def begin(self, landed: list[str], far: int) -> None:
@@ -138,6 +143,11 @@ class Histories(RuleBasedStateMachine):
         self._with(fuse)
         self.world.notify(self.world.endings[pick % len(self.world.endings)], mood)
 
+    @rule(mood=st.sampled_from(Mood), fuse=FUSES)
+    def messages_are_summarised(self, mood: Mood, fuse: Fuse | None) -> None:
+        self._with(fuse)
+        self.world.summarise(mood)
+
     @precondition(lambda self: self.world.steps.executions)
     @rule(pick=PICK, fuse=FUSES, lag=LAGS)
     def an_event_says_look_at_a_run(self, pick: int, fuse: Fuse | None, lag: int) -> None:
@@ -190,6 +200,8 @@ class Histories(RuleBasedStateMachine):
             case "notify" if world.endings:
                 ending = world.endings[pick % len(world.endings)]
                 return partial(world.notify, ending, Mood(picked(Mood, pick)))
+            case "summarise":
+                return partial(world.summarise, Mood(picked(Mood, pick)))
             case "lead" if runnable := [
                 job["jobId"] for job in world.batch.unfinished() if job["status"] == "RUNNABLE"
             ]:
@@ -308,6 +320,12 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "world"):
             return
+        self.played.update(
+            histories=1,
+            executions=len(self.world.steps.executions),
+            jobs=len(self.world.batch.jobs),
+            calls=self.world.line.counts.total(),
+        )
         self.world.steps.lag = 0
         self.world.heal()
         assert self.world.settled(), stuck(
@@ -360,10 +378,20 @@ def test_every_history_of_a_crowded_day_keeps_the_invariants() -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("machine", [Histories, CrowdedHistories])
-def test_many_long_histories_keep_the_invariants(machine: type[Histories]) -> None:
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize(
+    ("machine", "heading"),
+    [(Histories, "Explored histories"), (CrowdedHistories, "Explored histories of a crowded day")],
+)
+def test_many_long_histories_keep_the_invariants(machine: type[Histories], heading: str) -> None:
+    began, machine.played = time.monotonic(), Counter()
     explore(machine, examples=4000, steps=80)
+    write_section(
+        heading,
+        f"{machine.played['histories']:,} histories of up to 80 steps each (`tests/unit/protocol/test_histories.py`), in "
+        f"{(time.monotonic() - began) / 60:.0f} minutes: {machine.played['executions']:,} executions, {machine.played['jobs']:,} jobs, "
+        f"{machine.played['calls']:,} calls of AWS, and every invariant held after each step.",
+    )
 
 
 def test_an_undisturbed_run_goes_all_the_way() -> None:

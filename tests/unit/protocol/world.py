@@ -19,8 +19,10 @@ from analysis.checkpoints import Lease
 from analysis.outcomes import FencedOff
 from announce.delivery import InFlight, Refused, Silent, deliver
 from announce.messages import Announcement
-from announce.outcomes import ExecutionEnded, message_key
-from announce.table import TableClaims
+from announce.outcomes import ExecutionEnded, MessageKey, message_key
+from announce.rate import ROUTINE, Rate, RateLimit
+from announce.summaries import SummaryTable, send_summaries
+from announce.table import TableClaims, unsent_name
 from postprocess.source_order import find_source_order, list_versions
 from postprocess.table import DayKey, ResultTable
 from spotline.allowances import Allowances
@@ -36,13 +38,12 @@ from sweeping.listing import recent_versions
 from tests.unit.protocol.calls import Clock, Crashed, InternalServerError, Line
 from tests.unit.protocol.fake_aws import FakeBatch, FakeS3
 from tests.unit.protocol.fake_dynamodb import FakeDynamoDB
-from tests.unit.protocol.slack import FakeSlack, Mood
+from tests.unit.protocol.slack import FakeSlack, FakeWebhook, Mood
 from tests.unit.protocol.steps import MACHINE, Ending, Execution, Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from announce.outcomes import MessageKey
     from spotline.clients import Clients
     from spotline.runs import MarketChoice, Run
 
@@ -59,7 +60,7 @@ def file_of(version: str) -> str:
 class World(Pipeline):
     """Everything at once. Its methods are what can happen."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, *, slack_messages_per_minute: int = 2, **limits: int) -> None:
         self.line = Line()
         self.fuse, self.turns = self.line.fuse, self.line.turns
         clock = Clock()
@@ -90,6 +91,7 @@ class World(Pipeline):
             **told,
             **places,
             state_machine_arn=MACHINE,
+            notify_function="notify",
             main_queue="main",
             postprocess_queue="main",
             backfill_queue="backfill",
@@ -102,6 +104,9 @@ class World(Pipeline):
         self.table = RunTable("runs", self.clients.dynamodb)
         self.results = ResultTable("runs", self.clients.dynamodb)
         self.claims = TableClaims("runs", self.clients.dynamodb)
+        self.summaries = SummaryTable("runs", self.clients.dynamodb)
+        rate = Rate("runs", self.clients.dynamodb, slack_messages_per_minute)
+        self.slack_limit = RateLimit(rate, self.clock, lambda _: self.turns.pause())
         self.allowances = Allowances("runs", self.clients.dynamodb, self.launch_settings.limits)
         self.launcher = Launcher(self.clients, self.table, self.allowances, self.launch_settings, self.clock)
         self.look = looking.Look(
@@ -165,23 +170,47 @@ class World(Pipeline):
         self.attempt(look)
 
     def notify(self, ending: Ending, mood: Mood = Mood.WELL) -> None:
-        """`notify` hears of an end of an execution, for the first time or again, from the machine or from an event."""
-        outcome = ExecutionEnded(
-            f"arn:aws:states:us-east-1:1:execution:pipeline:{ending.run_id}", ending.status, ending.redrives
-        )
-        key = message_key(outcome, self.clock.now)
+        """`notify` is called with an end of an execution, for the first time or again, by the machine or by an event."""
+        key = self.message_of(ending)
+        kind = ROUTINE if ending.status == "SUCCEEDED" else "run-failed"
 
-        def tell() -> None:
+        def send() -> None:
             deliver(
                 key,
-                lambda: Announcement("run", "", ending.run_id, ending.status),
+                lambda: Announcement(kind, "", ending.run_id, ending.status),
                 claims=self.claims,
                 channel=self.slack.webhook(key, mood),
                 clock=self.clock,
+                limit=self.slack_limit,
             )
 
+        self._attempt_to_post(send)
+
+    def message_of(self, ending: Ending) -> MessageKey:
+        arn = f"arn:aws:states:us-east-1:1:execution:pipeline:{ending.run_id}"
+        return message_key(ExecutionEnded(arn, ending.status, ending.redrives), self.clock.now)
+
+    def summarise(self, mood: Mood = Mood.WELL) -> None:
+        """`notify` is asked for a summary, as a scheduled reconcile does when messages wait for one."""
+
+        def send() -> None:
+            if self.table.has_unsent_messages():
+                channel = FakeWebhook(self.slack, self._summary_under_way, mood)
+                send_summaries(
+                    self.summaries, claims=self.claims, channel=channel, limit=self.slack_limit, clock=self.clock
+                )
+
+        self._attempt_to_post(send)
+
+    def _summary_under_way(self) -> tuple[MessageKey, list[MessageKey]]:
+        """The summary's own message, and those that it stands for."""
+        item = self.dynamodb.items["SLACK", "SUMMARY"]
+        names = {unsent_name(key): key for key in map(self.message_of, self.endings)}
+        return MessageKey(f"SUMMARY#{item['summary']}", "MESSAGE"), [names[name] for name in item["members"]]
+
+    def _attempt_to_post(self, send: Callable[[], None]) -> None:
         try:
-            self.attempt(tell)
+            self.attempt(send)
         except (InFlight, Refused, Silent):
             return  # Lambda delivers the event again, or the machine's last state catches it
 
@@ -328,6 +357,7 @@ class World(Pipeline):
                 break
         for ending in self.endings:
             self.notify(ending)
+        self.summarise()
 
     def settled(self) -> bool:
         executions: list[Execution] = list(self.steps.executions.values())
