@@ -142,6 +142,25 @@ class Company(Deployed):
         texts = [text for text in map(message_text, self.slack.messages) if dataset in text]
         return sorted(" and ".join(what for mark, what in marks.items() if mark in text) or "plain" for text in texts)
 
+    def summaries(self) -> list[str]:
+        """The summaries that Slack got."""
+        return [text for text in map(message_text, self.slack.messages) if "more message" in text.splitlines()[0]]
+
+    def unsent(self) -> int:
+        """How many messages wait for a summary."""
+        waiting = self.twin.client("dynamodb").query(
+            TableName=self.stack.outputs["RunsTable"],
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": "SLACK#UNSENT"}},
+            Select="COUNT",
+        )
+        return int(waiting["Count"])
+
+    def forget_messages(self) -> None:
+        """Let Slack take as many messages as after a quiet minute."""
+        key = {"pk": {"S": "SLACK"}, "sk": {"S": "RATE"}}
+        self.twin.client("dynamodb").delete_item(TableName=self.stack.outputs["RunsTable"], Key=key)
+
     def published_of(self, dataset: str) -> int:
         """How many messages subscribers of the topic got."""
         while messages := self._sqs.receive_message(QueueUrl=self._listener, MaxNumberOfMessages=10).get(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FUNCTIONS = ("Ingest", "Sweep", "LaunchGang", "Reconcile", "Notify")
 ROUNDS = 24
 """Enough for a checkpoint to be pruned."""
+MESSAGES = 30
+"""More than Slack gets within the time that they take (template.yaml, SlackMessagesPerMinute)."""
 ONE_MEMBER = 8
 """vCPUs of the gang's instances (template.yaml, GangInstanceType)."""
 SPOT_GANGS = 3
@@ -76,6 +78,25 @@ def a_misplaced_file(company: Company) -> Callable[[], Facts]:
         Bucket=company.stack.outputs["IngestBucket"], Key=f"data/{dataset}/someday/file.csv", Body=b"a\n1\n"
     )
     return lambda: {"messages": company.read_messages_of(dataset)}
+
+
+def many_messages(company: Company) -> Callable[[], Facts]:
+    """So many files land under a wrong key, each in a folder of its own, that Slack gets a summary."""
+    dataset, bucket = company.new_dataset(), company.stack.outputs["IngestBucket"]
+    for number in range(MESSAGES):
+        key = f"data/{dataset}/someday-{number}/file.csv"
+        company.twin.client("s3").put_object(Bucket=bucket, Key=key, Body=b"a\n1\n")
+    before = len(company.summaries())
+    company.until(lambda: len(company.told_of(dataset)) + company.unsent() >= MESSAGES, "all messages", 90)
+    company.fire("ReconcileFunctionLookAgain")
+
+    def facts() -> Facts:
+        told = company.summaries()[before:]
+        if told and not company.unsent():
+            company.forget_messages()
+        return {"told": [len(told) > 0], "left": company.unsent() > 0}
+
+    return facts
 
 
 def nonsense(company: Company) -> Callable[[], Facts]:
@@ -296,6 +317,7 @@ def a_run_with_a_gang(company: Company) -> Run:
 
 REHEARSALS = (
     Rehearsal("a misplaced file", a_misplaced_file),
+    Rehearsal("many messages", many_messages),
     Rehearsal("a look", a_look),
     Rehearsal("bad data", bad_data),
     Rehearsal("a day", a_day),

@@ -15,6 +15,7 @@ from cli.deployment import make_twin
 from cli.noop import leave_manifest
 from cli.slack import SlackWebhook, message_text
 from spotline.layout import MANIFEST, parse_data_key, preprocess_prefix
+from spotline.run_table import RunTable
 from spotline.runs import Run, Source, execution_arn, run_id
 from spotline.starting import start_run
 from twin import Twin, TwinOptions
@@ -100,6 +101,39 @@ class MessagesCloud:
     def told(self, run: Run) -> list[str]:
         """What Slack was told of the run."""
         return [text for text in map(message_text, list(self.slack.messages)) if run.run_id in text]
+
+    def summaries(self) -> list[str]:
+        """The summaries that Slack got."""
+        texts = map(message_text, list(self.slack.messages))
+        return [text for text in texts if "more message" in text.splitlines()[0]]
+
+    def notify(self, request: dict[str, Any]) -> None:
+        """Ask for a message, as `ingest` and `sweep` do."""
+        self.twin.client("lambda").invoke(
+            FunctionName=self.stack.outputs["NotifyFunction"],
+            InvocationType="Event",
+            Payload=json.dumps(request).encode(),
+        )
+
+    def unsent(self) -> bool:
+        """Whether messages wait for a summary."""
+        table = RunTable(self.stack.outputs["RunsTable"], self.twin.client("dynamodb"))
+        return table.has_unsent_messages()
+
+    @contextlib.contextmanager
+    def slack_messages_per_minute(self, count: int) -> Iterator[None]:
+        """Within the block Slack gets so many, as after a deployment with another parameter; its minute begins with the block."""
+        functions, name = self.twin.client("lambda"), self.stack.outputs["NotifyFunction"]
+        usual = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        rate = {"pk": {"S": "SLACK"}, "sk": {"S": "RATE"}}
+        self.twin.client("dynamodb").delete_item(TableName=self.stack.outputs["RunsTable"], Key=rate)
+        limited = {**usual, "SLACK_MESSAGES_PER_MINUTE": str(count)}
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": limited})
+        try:
+            yield
+        finally:
+            functions.update_function_configuration(FunctionName=name, Environment={"Variables": usual})
+            self.twin.client("dynamodb").delete_item(TableName=self.stack.outputs["RunsTable"], Key=rate)
 
     def published(self, run: Run) -> list[dict[str, Any]]:
         """What the topic carried of the run."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.slack import Trouble
+from cli.slack import Trouble, message_text
 from spotline.prices import SHIPPED
 from tests.twin.messages_cloud import MessagesCloud, messages_cloud
 
@@ -19,7 +19,6 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.ours]
 
 TROUBLES = {
     "asks for patience": [Trouble(429, retry_after=1)],
-    "asks for more patience than a function has": [Trouble(429, retry_after=600)],
     "fails": [Trouble(500)] * 4,
     "says nothing": [Trouble(None)],
 }
@@ -61,6 +60,37 @@ def test_no_run_fails_and_its_message_arrives_once_when_slack(cloud: MessagesClo
 
 def test_a_failure_is_told_once_when_slack_fails(cloud: MessagesCloud) -> None:
     arrives_once(cloud, "❌", "FAILED", "fails")
+
+
+def test_what_slack_has_no_room_for_comes_in_a_summary(cloud: MessagesCloud) -> None:
+    # Given a run that fails while Slack takes no messages
+    run = cloud.land(fails=True)
+    cloud.slack.will_have(Trouble(429, retry_after=600))
+    assert cloud.start(run) == "FAILED"
+    # Then the topic has its message at once, and Slack a summary with its name after the next scheduled reconcile
+    cloud.until(lambda: cloud.published(run), "the message in the topic")
+    cloud.until(lambda: any(run.dataset in text for text in cloud.summaries()), "the summary")
+    assert cloud.told(run) == []
+
+
+def test_more_messages_than_slack_takes_are_one(cloud: MessagesCloud) -> None:
+    # Given a Slack that gets three messages a minute
+    with cloud.slack_messages_per_minute(3):
+        before, posts = len(cloud.summaries()), cloud.slack.posts
+        # When ten days are late at once, and each of them is told twice
+        days = [
+            {"kind": "late-day", "dataset": "tardy", "day": f"201302{day}", "expected_by": "06:00"}
+            for day in range(10, 20)
+        ]
+        for late in (*days, *days):
+            cloud.notify(late)
+        cloud.until(lambda: len(cloud.summaries()) > before and not cloud.unsent(), "a summary of all that waited")
+    # Then three came alone, and the others in one message or, if a reconcile came between, in two
+    texts = [text for text in map(message_text, cloud.slack.messages) if "tardy" in text]
+    alone = [text for text in texts if text.startswith("⏰")]
+    summarised = [int(text.split()[1]) for text in cloud.summaries()[before:]]
+    assert (len(alone), sum(summarised)) == (3, 7)
+    assert cloud.slack.posts - posts == len(alone) + len(summarised) <= 5
 
 
 def test_a_failed_run_is_in_the_index_of_failed_runs_until_it_is_redriven(cloud: MessagesCloud) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from spotline.metrics import Measurement
 
 logger = Logger(child=True)
+
+UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError)
+"""What comes of values of other types than postprocess writes."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,24 @@ def _execution_ended(ended: ExecutionEnded, at: Places) -> Composed:
         spent.cost if spent else None,
     )
     since = (described.redriven_at or described.started_at).timestamp()
-    counted = tuple(measurements(ended.status, recorded.run, spent, since))
     if ended.status == SUCCEEDED:
-        return Composed(announcements.run_succeeded(facts), counted)
+        return compose_success(facts, spent, since)
     ending = read_ending(executions.history(at.client("stepfunctions"), ended.execution_arn), ended.redrive_count)
     diagnosis = diagnose(ending, ended.status)
     log = _log(at, diagnosis.log_stream)
+    counted = tuple(measurements(ended.status, recorded.run, spent, since))
     return Composed(announcements.run_failed(facts, diagnosis, at.job_log_group, log), counted)
+
+
+def compose_success(facts: announcements.RunFacts, spent: Spent | None, since: float) -> Composed:
+    """What a success says and counts; without the result when its record was damaged, which must not keep the end from being sent."""
+    try:
+        counted = tuple(measurements(SUCCEEDED, facts.recorded.run, spent, since))
+        return Composed(announcements.run_succeeded(facts), counted)
+    except UNREADABLE as cause:
+        logger.warning("the run's result cannot be read", run_id=facts.ended.run_id, reason=repr(cause))
+    without = replace(facts, recorded=replace(facts.recorded, run={}))
+    return Composed(announcements.run_succeeded(without), tuple(measurements(SUCCEEDED, {}, spent, since)))
 
 
 def _spent(run_id: str, recorded: Recorded, at: Places) -> Spent | None:

@@ -42,9 +42,8 @@ class Spending:
         PriceError, ClientError, BotoCoreError
             It cannot be estimated, or not be written down.
         """
-        outcomes = {
-            gang["job_id"]: gang["outcome"] for gang in recorded.gangs if gang.get("job_id") and gang.get("outcome")
-        }
+        ends = ((gang.get("job_id"), gang.get("outcome")) for gang in recorded.gangs)
+        outcomes = {job: end for job, end in ends if isinstance(job, str) and isinstance(end, str) and job and end}
         uses = uses_of_run(self._batch, self._told, run_id, outcomes)
         earlier: dict[str, Any] | None = recorded.run.get("cost")
         fresh = estimate_run(self._s3, self._told, run_id, uses, now)
