@@ -23,7 +23,6 @@ from spotline.isolation import isolate
 from spotline.launching import Launcher, gang_launched, utc_now
 from spotline.metrics import emit
 from spotline.run_table import RunTable
-from spotline.starting import ask_to_tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +91,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def request_summary(table: RunTable, notify_function: str) -> None:
     """Let `notify` summarise the messages that were more than Slack takes, if there are any."""
     if table.has_unsent_messages():
+        from spotline.starting import ask_to_tell  # noqa: PLC0415  seldom needed, and it imports contracts
+
         functions: LambdaClient = boto3.client("lambda", config=RETRIES)
         ask_to_tell(functions, notify_function, {"kind": "summary"})
 
