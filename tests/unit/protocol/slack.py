@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -30,12 +30,12 @@ class Mood(StrEnum):
 
 @dataclass
 class FakeSlack:
-    """What arrived of each message, in order, how often it was posted, and what arrived although it was written down as confirmed."""
+    """What arrived of each message, in order; what each message stood for; what arrived although it was written down as confirmed."""
 
     turns: Turns
     is_confirmed: Callable[[MessageKey], bool]
     arrived: defaultdict[MessageKey, list[str]] = field(default_factory=lambda: defaultdict(list))
-    posted: Counter[MessageKey] = field(default_factory=Counter)
+    contents: dict[MessageKey, list[MessageKey]] = field(default_factory=dict)
     arrived_again: list[MessageKey] = field(default_factory=list)
 
     def webhook(self, key: MessageKey, mood: Mood) -> FakeWebhook:
@@ -52,12 +52,12 @@ class FakeWebhook:
 
     def post(self, said: Announcement, *, maybe_repeated: bool) -> None:
         self.slack.turns.pause()
+        message, keys = self.what()
+        self.slack.contents[message] = keys
         if self.mood is Mood.REFUSING:
             raise Refused("no")
         if self.mood is Mood.LIMITING:
             raise RateLimited("too many")
-        message, keys = self.what()
-        self.slack.posted.update(keys)
         if self.mood is not Mood.DEAF:
             if said.kind == SUMMARY:
                 assert said.title.startswith(f"{len(keys)} more message"), "a summary says how many it stands for"
