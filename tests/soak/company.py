@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 from cli.reclaims import ReclaimAtFirstCheckpoint
@@ -155,6 +156,12 @@ class Company(Deployed):
             Select="COUNT",
         )
         return int(waiting["Count"])
+
+    def spend_messages(self) -> None:
+        """Let Slack take no message for the next minute, as after many of them."""
+        until = int(time.time() * 1000) + 120_000
+        item = {"pk": {"S": "SLACK"}, "sk": {"S": "RATE"}, "spent_until": {"N": str(until)}}
+        self.twin.client("dynamodb").put_item(TableName=self.stack.outputs["RunsTable"], Item=item)
 
     def forget_messages(self) -> None:
         """Let Slack take as many messages as after a quiet minute."""

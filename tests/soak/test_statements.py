@@ -241,6 +241,8 @@ def after_it(company: Company) -> None:
     for execution in running["executions"]:
         steps.stop_execution(executionArn=execution["executionArn"])
     company.until(lambda: not unfinished(batch, company), "jobs to end", 90)
+    company.until(lambda: not company.unsent(), "a summary of the messages that wait", 90)
+    company.forget_messages()
     company.failed_events()
 
 
