@@ -19,9 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from announce.summaries import MOST_IN_A_SUMMARY
+from reconcile import request_summary
 from sweeping.listing import Landed, recent_versions
 from tests.unit.functions.large_bucket import SINCE, VERSIONS_EACH, Bucket, files_of_days
 from tests.unit.protocol.crowds import TOKEN, calls_of, one_runs_and_many_wait
+from tests.unit.protocol.invariants import assert_everything_told
+from tests.unit.protocol.steps import Ending
+from tests.unit.protocol.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,6 +40,10 @@ CALL_SECONDS = 0.05
 """What a call takes on average: a choice of this model, AWS documents none."""
 STATE_TRANSITION_USD = 0.025 / 1000
 """Step Functions, Standard, us-east-1 ("AWS Step Functions pricing")."""
+RECONCILES = dt.timedelta(minutes=2)
+"""How often `reconcile` is scheduled (template.yaml, LookAgain)."""
+SLACK_MESSAGES_PER_MINUTE = 20
+"""The parameter's default (template.yaml)."""
 TRANSITIONS_A_RUN = 13
 """States that a run with a gang enters, its start included."""
 
@@ -135,6 +144,7 @@ def idle_reconcile(many: int) -> Row:
     """A scheduled reconcile that finds nothing to do."""
     world = one_runs_and_many_wait(many)
     began = time.monotonic()
+    request_summary(world.table, "notify")
     world.look.again()
     spent = time.monotonic() - began
     calls = calls_of(world)
@@ -210,14 +220,23 @@ def sweep_everything(objects: int) -> Row:
 
 
 def failures_at_once(many: int) -> Row:
-    """Each failure is a message of its own."""
+    """Each failure is a message of its own until there are too many, and then they are in a summary."""
+    world = World(slack_messages_per_minute=SLACK_MESSAGES_PER_MINUTE)
+    world.endings += [Ending(f"run-{number}", "FAILED", 0) for number in range(many)]
+    for ending in world.endings:
+        world.notify(ending)
+        world.clock.advance(dt.timedelta(minutes=1) / many)
+    world.clock.advance(RECONCILES - dt.timedelta(minutes=1))
+    world.summarise()
+    assert_everything_told(world)
+    summaries = sum(message.pk.startswith("SUMMARY#") for message in world.slack.contents)
     return Row(
-        f"{many:,} runs fail at once",
-        "the same",
-        f"{many:,} messages",
-        f"{SLACK.seconds_for(many) / 60:.0f} min at Slack's rate",
+        f"{many:,} runs fail within a minute",
+        f"{many:,} messages, {SLACK.seconds_for(many) / 60:.0f} min at Slack's rate",
+        f"{len(world.slack.contents) - summaries} messages and {summaries} summary, {calls_of(world):,} of DynamoDB for them",
+        f"{RECONCILES.total_seconds() / 60:.0f} min until the summary",
         "-",
-        f"{SLACK.operation}: {SLACK.per_second:g} a second",
+        f"{SLACK.operation}: {SLACK.per_second:g} a second; a summary stands for {MOST_IN_A_SUMMARY:,} messages",
     )
 
 

@@ -60,7 +60,7 @@ class FakeWebhook:
             raise RateLimited("too many")
         if self.mood is not Mood.DEAF:
             if said.kind == SUMMARY:
-                assert said.title.startswith(f"{len(keys)} more message"), "a summary says how many it stands for"
+                assert said.title.startswith(f"{len(keys):,} more message"), "a summary says how many it stands for"
             if self.slack.is_confirmed(message):
                 self.slack.arrived_again.append(message)
             for key in keys:
