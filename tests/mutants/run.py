@@ -38,7 +38,7 @@ JUDGES: dict[str, list[str]] = {
     "spotline/launching.py": [f"{LAYER}/test_launching.py"],
     "spotline/starting.py": [f"{LAYER}/test_starting_runs.py"],
     "spotline/isolation.py": [f"{LAYER}/test_isolated.py"],
-    "looking.py": [f"{FUNCTIONS}/test_looking.py", f"{FUNCTIONS}/test_reconcile.py"],
+    "looking.py": [f"{FUNCTIONS}/test_{subject}.py" for subject in ("looking", "gang_ends", "reconcile")],
     "handing_out.py": [f"{FUNCTIONS}/test_handing_out.py"],
     "reconcile.py": [f"{FUNCTIONS}/test_reconcile.py", f"{FUNCTIONS}/test_reconcile_function.py"],
     "gauges.py": [f"{FUNCTIONS}/test_gauges.py"],
@@ -48,7 +48,7 @@ JUDGES: dict[str, list[str]] = {
     "sweep.py": [f"{FUNCTIONS}/test_sweep_function.py"],
     "sweeping/*": [
         f"{FUNCTIONS}/test_sweep_{subject}.py"
-        for subject in ("decisions", "history", "late_days", "lease_item", "listing", "requests", "work")
+        for subject in ("days", "decisions", "history", "late_days", "lease_item", "listing", "requests", "work")
     ],
 }
 """Each module whose decisions are mutated, and the tests that must notice."""

@@ -115,6 +115,14 @@ def _pages(found: list[Any]) -> list[list[Any]]:
     return [found[start : start + PAGE] for start in range(0, len(found), PAGE)] or [[]]
 
 
+def bucket(*keys: str, days_ago: float = 0) -> S3:
+    """An ingest bucket with a version of each key."""
+    s3 = S3()
+    for key in keys:
+        s3.put(key, days_ago=days_ago)
+    return s3
+
+
 class Steps:
     """Executions, by name. What was started runs until it is stopped."""
 
