@@ -9,6 +9,7 @@ A block is bounded by its lines as well as by its bytes, because what becomes of
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -173,7 +174,10 @@ class _Pending:
 
 
 class _Blanks:
-    """The blank lines at the end of what was read: rows that are rejected where a record follows, and no rows at the end of the file."""
+    """The blank lines at the end of what was read: rows that are rejected where a record follows, and no rows at the end of the file.
+
+    They are held compressed, about a thousandth of their size: there may be as many as the file has bytes.
+    """
 
     def __init__(self, grammar: Grammar) -> None:
         self._grammar = grammar
@@ -183,16 +187,16 @@ class _Blanks:
         """The pieces of text that can be judged: those held, if a record follows them, and this one but for its own blank lines."""
         end = _blank_end(text, marks)
         if end:
-            for held in self._held:
+            for held in self.rest():
                 yield held, cut_records(held, True, self._grammar)
             self._held.clear()
             yield (text, marks) if end == len(text) else (text[:end], _first(marks, end))
         if end < len(text):
-            self._held.append(text[end:])
+            self._held.append(zlib.compress(text[end:], 1))
 
-    def rest(self) -> list[bytes]:
-        """What is held at the end of the file."""
-        return self._held
+    def rest(self) -> Iterator[bytes]:
+        """What is held, piece by piece."""
+        return map(zlib.decompress, self._held)
 
 
 def _blank_end(text: bytes, marks: Marks) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import tracemalloc
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -126,6 +127,20 @@ def test_a_record_of_many_short_lines_is_cut_all_the_same(monkeypatch: pytest.Mo
     assert blocks[0].text == b'a,"' + fits + b'"\n'
     assert blocks[1].text == b'b,"' + line
     assert max(len(block.text) for block in blocks[1:]) <= 50
+
+
+def test_blank_lines_take_no_memory_until_a_record_follows() -> None:
+    lines = 8 << 20
+    text = b"a\n" + b"\n" * lines
+    tracemalloc.start()
+    try:
+        found = sum(len(block.text) for block in cutter(text, Dialect(), 1 << 15))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert found == len(text)
+    assert peak < lines // 2  # what one block takes; held as they are, they would take as much as the file
 
 
 def test_what_follows_a_quote_that_was_never_closed_comes_in_blocks_of_the_usual_size(
