@@ -7,12 +7,14 @@ from dataclasses import asdict
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 import reconcile
 from spotline.clients import Clients
 from spotline.gangs import Gang
 from spotline.launching import utc_now
+from spotline.run_table import RunTable
 from tests.unit.modelled import Modelled
 from tests.unit.protocol.calls import InternalServerError
 from tests.unit.protocol.scenes import at_the_gang
@@ -134,6 +136,44 @@ def test_what_failed_is_raised_in_the_end_by_name(world: World, monkeypatch: pyt
         handle({})
     names = [part.partition(":")[0] for part in str(raised.value).split("; ")]
     assert names == [one["name"] for one in bad]
+
+
+def await_summary(monkeypatch: pytest.MonkeyPatch, awaited: bool) -> list[tuple[str, Any, dict[str, Any]]]:
+    """Messages wait for a summary, or none does; the calls of Lambda, with the service and configuration of their client."""
+    calls: list[tuple[str, Any, dict[str, Any]]] = []
+
+    def connect(service: str, config: Any = None) -> Any:
+        fake = SimpleNamespace(invoke=lambda **call: calls.append((service, config, call)))
+        return Modelled("lambda", fake)
+
+    monkeypatch.setattr(boto3, "client", connect)
+    monkeypatch.setattr(RunTable, "has_unsent_messages", lambda _: awaited)
+    return calls
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+def test_the_schedule_asks_for_a_summary_of_messages_that_wait_for_one(
+    world: World, awaited: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = await_summary(monkeypatch, awaited)
+    handle({})
+    call = {"FunctionName": "notify", "InvocationType": "Event", "Payload": b'{"kind": "summary"}'}
+    assert calls == ([("lambda", reconcile.RETRIES, call)] if awaited else [])
+
+
+def test_an_event_asks_for_no_summary(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = await_summary(monkeypatch, True)
+    handle({"source": "aws.states", "detail": {"name": "nobody-20130209-0"}})
+    assert calls == []
+
+
+def test_a_summary_that_cannot_be_asked_for_is_named_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: RunTable) -> bool:
+        raise InternalServerError
+
+    monkeypatch.setattr(RunTable, "has_unsent_messages", fail)
+    with pytest.raises(reconcile.LookUnfinished, match=r"^summary of messages: InternalServerError"):
+        handle({})
 
 
 def test_a_gauge_that_cannot_be_read_is_named_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
