@@ -2,12 +2,15 @@
 
 Slack takes about one message a second from an incoming webhook, answers 429 with Retry-After to more, and may disable an app that goes on
 ("Rate limits", Slack developer documentation). So each message costs a minute divided by the limit, and costs add up in the item: it holds
-the moment until which they are spent. What is spent ahead of now is what was posted lately. The message that finds it at n messages waits
-n seconds, which keeps a second between any two. Above the limit a message does not wait, it goes into a summary (`announce.summaries`).
+the moment until which they are spent, and what is spent ahead of now is what was posted lately. Beside that it holds the moment from which
+on the next message may be posted, a second after the last one: until then a message waits. Above the limit a message does not wait, it goes
+into a summary (`announce.summaries`).
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +30,17 @@ MOST_AT_ONCE = 20
 """Messages that may be posted at once, a second apart: the last one's function waits as many seconds, of the minute that it has."""
 _ATTEMPTS = 3
 _NEVER, _DAMAGED = -1, -2
+_PAUSE = 1000  # milliseconds between two posts
 _CLOCKS_DIFFER = 60_000  # milliseconds, and more than the clocks of Lambda's hosts do
 _KEY: Any = {"pk": {"S": "SLACK"}, "sk": {"S": "RATE"}}
+
+
+@dataclass(frozen=True)
+class _Spent:
+    """The item's two moments: until when messages' costs are spent, and from when on the next message may be posted."""
+
+    until: int
+    free_at: int
 
 
 class Rate:
@@ -46,62 +58,60 @@ class Rate:
         A turn that nobody uses, because its function died or the SDK repeated the write, comes back with time.
         """
         moment = int(now.timestamp() * 1000)
+        latest = moment + most_ahead * self._cost
+        guess = moment + 1 if most_ahead else _NEVER  # as it is in a burst; anything else shows in the refusal
+        found = _Spent(guess, guess)
         for _ in range(_ATTEMPTS):
-            spent_until = self._add_cost(moment, moment + most_ahead * self._cost)
-            if spent_until is None:
+            if found.until > latest:
                 return None
-            if spent_until > moment:
-                return timedelta(seconds=(spent_until - moment) / self._cost)
-            if self._begin(moment, spent_until):
-                return timedelta(0)
+            try:
+                return timedelta(milliseconds=self._take(found, moment, latest))
+            except self._client.exceptions.ConditionalCheckFailedException as refused:
+                answer: Any = refused.response
+                found = self._read(answer.get("Item", {}), moment)
         return None
 
-    def _add_cost(self, now: int, latest: int) -> int | None:
-        """Add a message's cost if any is being spent, and not too much: then None.
+    def _take(self, found: _Spent, now: int, latest: int) -> int:
+        """Take the next turn if things are as they were found; the milliseconds to wait for it."""
+        adds, sets, conditions = [], [], []
+        values = {":now": now, ":latest": latest, ":cost": self._cost, ":pause": _PAUSE}
+        for name, until, step in (("spent_until", found.until, ":cost"), ("free_at", found.free_at, ":pause")):
+            if until > now:
+                adds.append(f"{name} {step}")
+                conditions.append(f"attribute_exists({name}) AND {name} > :now")
+            else:
+                sets.append(f"{name} = :next_{name}")
+                values[f":next_{name}"] = now + values[step]
+                conditions.append(f"(attribute_not_exists({name}) OR {name} <= :now)" if until != _DAMAGED else "")
+        conditions.append("spent_until <= :latest" if found.until > now else "")
+        expression = " ".join(
+            [*(["ADD " + ", ".join(adds)] if adds else []), *(["SET " + ", ".join(sets)] if sets else [])]
+        )
+        condition = " AND ".join(filter(None, conditions))
+        used = set(re.findall(r":\w+", f"{expression} {condition}"))
+        arguments: Any = {
+            "TableName": self._table,
+            "Key": _KEY,
+            "UpdateExpression": expression,
+            "ExpressionAttributeValues": {name: {"N": str(values[name])} for name in used},
+            "ReturnValues": "UPDATED_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            **({"ConditionExpression": condition} if condition else {}),
+        }
+        answer = self._client.update_item(**arguments)
+        return max(0, int(answer["Attributes"]["free_at"]["N"]) - _PAUSE - now)
 
-        Returns the moment until which it was spent before; a past one when none is, and nothing was added.
-        """
-        try:
-            answer = self._client.update_item(
-                TableName=self._table,
-                Key=_KEY,
-                UpdateExpression="ADD spent_until :cost",
-                ConditionExpression="attribute_exists(spent_until) AND spent_until > :now AND spent_until <= :latest",
-                ExpressionAttributeValues=_numbers({":cost": self._cost, ":now": now, ":latest": latest}),
-                ReturnValues="UPDATED_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except self._client.exceptions.ConditionalCheckFailedException as refused:
-            found: Any = refused.response
-            spent_until = self._read(found.get("Item", {}), now)
-            return spent_until if spent_until <= now else None
-        return int(answer["Attributes"]["spent_until"]["N"]) - self._cost
+    def _read(self, item: dict[str, Any], now: int) -> _Spent:
+        """What is in the item; `_DAMAGED` for what no function can have written."""
+        most = now + (self.at_once + 2) * self._cost + _CLOCKS_DIFFER
 
-    def _read(self, item: dict[str, Any], now: int) -> int:
-        """Until when it is spent; `_NEVER` when the item is missing, and `_DAMAGED` when no function can have written it."""
-        if "spent_until" not in item:
-            return _NEVER
-        spent_until = int(item["spent_until"].get("N", _DAMAGED))
-        return spent_until if spent_until < now + (self.at_once + 2) * self._cost + _CLOCKS_DIFFER else _DAMAGED
+        def read(name: str) -> int:
+            if name not in item:
+                return _NEVER
+            value = int(item[name].get("N", _DAMAGED))
+            return value if value < most else _DAMAGED
 
-    def _begin(self, now: int, spent_until: int) -> bool:
-        """Take the first turn after a pause; False when another function was faster."""
-        values = {":next": now + self._cost, ":now": now}
-        condition = {"ConditionExpression": "attribute_not_exists(spent_until) OR spent_until <= :now"}
-        if spent_until == _DAMAGED:
-            condition = {}
-            del values[":now"]
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=_KEY,
-                UpdateExpression="SET spent_until = :next",
-                ExpressionAttributeValues=_numbers(values),
-                **condition,  # type: ignore[arg-type]
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+        return _Spent(read("spent_until"), read("free_at"))
 
 
 class RateLimit:
@@ -123,7 +133,3 @@ class RateLimit:
         if wait is not None:
             self._sleep(wait.total_seconds())
         return wait is not None or said.kind == SUMMARY
-
-
-def _numbers(values: dict[str, int]) -> Any:
-    return {name: {"N": str(value)} for name, value in values.items()}

@@ -24,13 +24,15 @@ class Slack:
     """The limit, and when the messages that got a turn are posted, in seconds since the beginning."""
 
     def __init__(self, per_minute: int, client: Any = None) -> None:
-        self.clock, self.dynamodb, self.posted = Clock(), FakeDynamoDB(), list[float]()
+        self.clock, self.dynamodb = Clock(), FakeDynamoDB()
+        self.asked, self.posted = list[float](), list[float]()
         self.began = self.clock.now
         rate = Rate("runs", cast("Any", client or self.dynamodb), per_minute)
         self.limit = RateLimit(rate, self.clock, self._wait)
 
     def _wait(self, seconds: float) -> None:
-        self.posted.append((self.clock.now - self.began).total_seconds() + seconds)
+        self.asked.append((self.clock.now - self.began).total_seconds())
+        self.posted.append(self.asked[-1] + seconds)
 
     def ask(self, kind: str = "run-failed") -> bool:
         return self.limit.wait_for_turn(Announcement(kind, "", "", ""))
@@ -60,6 +62,22 @@ def test_at_once_there_is_room_for_so_many(per_minute: int, failures: int, succe
     assert slack.ask(SUMMARY)
 
 
+def test_a_message_waits_for_the_one_before_it_and_no_longer() -> None:
+    # Given a limit that is used up, so that a turn is free every three seconds
+    slack = Slack(20)
+    while slack.ask():
+        pass
+    slack.clock.advance(timedelta(seconds=30))
+    # When messages go on coming
+    began = len(slack.posted)
+    for _ in range(60):
+        slack.ask()
+        slack.clock.advance(timedelta(seconds=1))
+    # Then none of them keeps its function waiting, once those that came back at once are through
+    waits = [posted - asked for posted, asked in zip(slack.posted, slack.asked, strict=True)][began:]
+    assert max(waits[-10:]) == 0
+
+
 def test_what_is_over_the_limit_costs_one_call() -> None:
     slack = Slack(20)
     while slack.ask():
@@ -76,7 +94,7 @@ def test_dynamodb_counts_as_the_fake_does(edge: Edge) -> None:
     assert [slack.ask() for _ in range(2)] == [True, False]
     slack.clock.advance(timedelta(minutes=5))
     assert slack.ask()
-    assert slack.posted == [0.0, 1.0, 2.0, 22.0, 320.0]
+    assert slack.posted == [0.0, 1.0, 2.0, 20.0, 320.0]
 
 
 @pytest.mark.parametrize("spent_until", [{"N": "9" * 30}, {"N": "-5"}, {"NULL": True}])
