@@ -8,8 +8,8 @@ time is that of the whole process. The clean rows of each are compared with ours
 memory is the largest resident set. A program that asks for more memory than `--gigabytes` is stopped, and said to be.
 
 Ours runs with one worker on one processor too, which says how much of its work cannot be parallel: with a share s of it, n workers
-take s + (1 - s) / n of the time of one. Rivals that can keep what they reject run on the dirty file of a wrong type as well; none of
-them keeps a row whose quoting or number of cells is wrong beside its clean rows without giving up its parallel reader.
+take s + (1 - s) / n of the time of one. Rivals that can keep what they reject run on the dirty file of a wrong type as well. The
+files whose quoting or number of cells is wrong are measured for ours alone; DuckDB's `store_rejects` was not tried.
 """
 
 import argparse
