@@ -85,11 +85,12 @@ def test_more_messages_than_slack_takes_are_one(cloud: MessagesCloud) -> None:
         for late in (*days, *days):
             cloud.notify(late)
         cloud.until(lambda: len(cloud.summaries()) > before and not cloud.unsent(), "a summary of all that waited")
-    # Then three came alone, and the others in one message or, if a reconcile came between, in two
+    # Then at most three came alone, and the others in one message or, if a reconcile came between, in two
     texts = [text for text in map(message_text, cloud.slack.messages) if "tardy" in text]
     alone = [text for text in texts if text.startswith("⏰")]
     summarised = [int(text.split()[1]) for text in cloud.summaries()[before:]]
-    assert (len(alone), sum(summarised)) == (3, 7)
+    assert 1 <= len(alone) <= 3
+    assert len(alone) + sum(summarised) == 10
     assert cloud.slack.posts - posts == len(alone) + len(summarised) <= 5
 
 
