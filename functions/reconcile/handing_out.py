@@ -43,6 +43,7 @@ class Handout:
         now: Callable[[], datetime],
         settle: Callable[[Gang, Seen], bool],
         act: Callable[[Gang, Sequence[Action]], None],
+        must_end: Callable[[], bool],
     ) -> None:
         self._clients = clients
         self._table = table
@@ -52,6 +53,7 @@ class Handout:
         self._now = now
         self._settle = settle
         self._act = act
+        self._must_end = must_end
 
     def hand_out(self, market: Market, gangs: Sequence[Gang], seen: Seen) -> None:
         """Give the free slots of a market to gangs that wait.
@@ -66,7 +68,9 @@ class Handout:
             What comes of it.
         """
         holders = self._allowances.slot_holders(market)
-        self._launch(self._find_waiting(gangs, market), holders, self._settings.slots(market) - len(holders), seen)
+        self._launch(
+            self._find_waiting(gangs, market, seen), holders, self._settings.slots(market) - len(holders), seen
+        )
 
     def take_back(self, market: Market, gangs: Sequence[Gang], seen: Seen) -> None:
         """Take back slots whose holder is over: of a reconcile that ended halfway, or of a launcher slower than its gang's end.
@@ -82,8 +86,8 @@ class Handout:
                     self._allowances.free_slot(market, holder)
                     seen.done.append(f"{holder}: freed its slot")
 
-    def _find_waiting(self, gangs: Iterable[Gang], market: Market) -> list[Gang]:
-        """The gangs that wait for a slot of this market, whoever is first at the front."""
+    def _find_waiting(self, gangs: Iterable[Gang], market: Market, seen: Seen) -> list[Gang]:
+        """The gangs that wait for a slot of this market, whoever is first at the front, less those that this reconcile has finished with."""
         now = self._now()
         return sorted(
             (
@@ -91,6 +95,7 @@ class Handout:
                 for gang in gangs
                 if gang.market is market
                 and gang.job_id is None
+                and gang.name not in seen.finished
                 and (gang.submitting_at is None or now - gang.submitting_at >= SUBMITTING)
             ),
             key=lambda gang: (gang.priority is Priority.BACKFILL, gang.launched_at, gang.name),
@@ -100,9 +105,14 @@ class Handout:
         for gang in waiting:
             if room <= 0 and gang.name not in holders:
                 continue
+            if self._must_end():  # each gang whose run has ended costs some calls and leaves the slot free
+                seen.done.append(f"{gang.name} and those behind it: left to the next reconcile")
+                break
             with isolate(gang.run_id, seen.failed):
                 if self._settle(gang, seen):
                     launched = self._launcher.launch(gang)
+                    if launched is not Launched.WAITING:
+                        seen.finished.add(gang.name)
                     seen.done.append(f"{gang.name}: {launched.value}")
                     if launched is Launched.SUBMITTED:
                         seen.launched.append(gang.market)
@@ -114,11 +124,12 @@ class Handout:
     def make_room(self, market: Market, gangs: Sequence[Gang], seen: Seen) -> None:
         """Let a backfill's gang give its slot to one of the day's that waits; the slot is free once a later reconcile sees its end."""
         holders = self._allowances.slot_holders(market)
-        first = next(iter(self._find_waiting(gangs, market)), None)
+        first = next(iter(self._find_waiting(gangs, market, seen)), None)
         if first is None or first.priority is Priority.BACKFILL or len(holders) < self._settings.slots(market):
             return
         found = to_give_way((gang for gang in gangs if gang.market is market), holders)
-        if found is not None and found.job_id is not None:
+        # The run of the gang that waits may have ended meanwhile: then nobody needs the slot.
+        if found is not None and found.job_id is not None and self._settle(first, seen):
             self._clients.batch.terminate_job(jobId=found.job_id, reason=GIVES_WAY)
             seen.done.append(f"{found.name}: gives its slot to {first.name}")
 
@@ -128,20 +139,20 @@ class Handout:
         now = self._now()
         tired = [
             gang
-            for gang in self._find_waiting(gangs, Market.SPOT)
+            for gang in self._find_waiting(gangs, Market.SPOT, seen)
             if gang.falls_back and now - gang.launched_at > patience
         ]
         if not tired:
             return
-        for gang in tired[: self._room_on_demand(gangs)]:
+        for gang in tired[: self._room_on_demand(gangs, seen)]:
             with isolate(gang.run_id, seen.failed):
                 if self._settle(gang, seen):
                     self._act(gang, [Fail(fail_for_slot(gang, patience)), Close()])
                     seen.done.append(f"{gang.name}: goes on to On-Demand")
 
-    def _room_on_demand(self, gangs: Sequence[Gang]) -> int:
+    def _room_on_demand(self, gangs: Sequence[Gang], seen: Seen) -> int:
         """How many more gangs could be launched on On-Demand now: by its slots, and by the day's hours that are left."""
-        waiting = len(self._find_waiting(gangs, Market.ON_DEMAND))
+        waiting = len(self._find_waiting(gangs, Market.ON_DEMAND, seen))
         held = len(self._allowances.slot_holders(Market.ON_DEMAND))
         limits = self._settings.limits
         hours = timedelta(hours=limits.hours_per_day) - self._allowances.spent(self._now())

@@ -66,6 +66,7 @@ class Look:
         settings: LookSettings,
         now: Callable[[], datetime] = utc_now,
         is_out_of_time: Callable[[], bool] = lambda: False,
+        must_end: Callable[[], bool] = lambda: False,
     ) -> None:
         self._clients = clients
         self._table = table
@@ -73,7 +74,17 @@ class Look:
         self._settings = settings
         self._now = now
         self._is_out_of_time = is_out_of_time
-        self._handout = Handout(clients, table, allowances, launcher, settings, now, self._settle_waiting, self._act)
+        self._handout = Handout(
+            clients,
+            table,
+            allowances,
+            launcher,
+            settings,
+            now,
+            self._settle_waiting,
+            self._act,
+            must_end,
+        )
 
     def again(self, run_id: str | None = None) -> Seen:
         """Settle one run, as an event asks for; or every run that something may have to be done about, and hand out the slots.
@@ -172,6 +183,8 @@ class Look:
         actions = [action for action in decided if not isinstance(action, Launch)]  # that waits for its turn
         self._act(gang, actions)
         seen.done += [f"{gang.name}: {type(action).__name__}" for action in actions]
+        if any(isinstance(action, Close) for action in actions):
+            seen.finished.add(gang.name)
         # A gang that only waited held no slot. One whose launcher died between slot and submission is left to the full reconcile.
         if gang.submitting_at is not None and any(isinstance(action, Close | Requeue) for action in actions):
             seen.freed.add(gang.market)

@@ -40,6 +40,9 @@ RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
 CLOSING_MILLISECONDS = 60_000
 """What a reconcile of every run keeps of its time: for the run under way, and to hand out slots."""
 
+ENDING_MILLISECONDS = 15_000
+"""What is kept for the gang that is being launched when the time is over."""
+
 
 @dataclass(frozen=True)
 class Settings(LookSettings):
@@ -67,6 +70,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         Launcher(clients, table, allowances, known),
         known,
         is_out_of_time=lambda: context.get_remaining_time_in_millis() < CLOSING_MILLISECONDS,
+        must_end=lambda: context.get_remaining_time_in_millis() < ENDING_MILLISECONDS,
     )
     run_id = run_named_by(event)
     failed: list[str] = []

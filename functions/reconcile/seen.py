@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Seen:
-    """The jobs and the number of runs it read, the gangs it launched, the markets in which it freed a slot, all it did, and what failed."""
+    """The jobs and the number of runs it read, the gangs it launched, the markets in which it freed a slot, all it did, and what failed.
+
+    `finished` names the gangs that it launched or closed: a listing that is older than that still says that they wait.
+    """
 
     jobs: Sequence[OurJob] = ()
     runs: int = 0
     launched: list[Market] = field(default_factory=list)
     freed: set[Market] = field(default_factory=set)
+    finished: set[str] = field(default_factory=set)
     done: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)

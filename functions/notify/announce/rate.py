@@ -108,7 +108,8 @@ class Rate:
         def read(name: str) -> int:
             if name not in item:
                 return _NEVER
-            value = int(item[name].get("N", _DAMAGED))
+            number = item[name].get("N", "")
+            value = int(number) if re.fullmatch(r"-?[0-9]{1,18}", number) else _DAMAGED
             return value if value < most else _DAMAGED
 
         return _Spent(read("spent_until"), read("free_at"))

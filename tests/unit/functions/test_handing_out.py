@@ -97,6 +97,7 @@ class Rig:
             lambda: NOW,
             self.settle,
             self.act,
+            lambda: False,
         )
 
     def hand_out(self, *gangs: Gang) -> list[str]:

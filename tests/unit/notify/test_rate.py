@@ -97,7 +97,9 @@ def test_dynamodb_counts_as_the_fake_does(edge: Edge) -> None:
     assert slack.posted == [0.0, 1.0, 2.0, 20.0, 320.0]
 
 
-@pytest.mark.parametrize("spent_until", [{"N": "9" * 30}, {"N": "-5"}, {"NULL": True}])
+@pytest.mark.parametrize(
+    "spent_until", [{"N": "9" * 30}, {"N": "-5"}, {"N": "1764610000.25"}, {"N": "1E+60"}, {"NULL": True}]
+)
 def test_a_damaged_record_of_the_rate_is_replaced(edge: Edge, spent_until: Any) -> None:
     slack = Slack(20, edge.dynamodb)
     edge.dynamodb.put_item(
