@@ -26,7 +26,9 @@ QUICK = TwinOptions(time_scale=60, jobs="noop")
 
 def test_an_ordinary_client_works_with_the_twins_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a twin, and a program that knows only its environment variables
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # one of an earlier test keeps the credentials that it found then
+    monkeypatch.setattr(
+        boto3, "DEFAULT_SESSION", None
+    )  # one of an earlier test keeps the credentials that it found then
     with Twin(QUICK) as twin:
         for name, value in twin.environment().items():
             monkeypatch.setenv(name, value)
