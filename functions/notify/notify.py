@@ -136,7 +136,11 @@ def _compose(outcome: Outcome, settings: Settings) -> Composed:
 
 
 def summarise(settings: Settings, seconds: float) -> str:
-    """Post what waits for a summary; raises what keeps it from being posted, except that another function is at it."""
+    """Post what waits for a summary, and answer what came of it.
+
+    Nothing is raised when it could not be posted: the call would be kept among the failed events, once every two minutes, and `reconcile`
+    asks again anyway.
+    """
     from announce.summaries import SummaryTable, send_summaries  # noqa: PLC0415  seldom needed, and a summary is composed with much
 
     until = utc_now().timestamp() + seconds - CLOSING_SECONDS
@@ -156,6 +160,11 @@ def summarise(settings: Settings, seconds: float) -> str:
     except InFlight as other:
         logger.info("another function summarises", reason=str(other))
         return Verdict.IN_FLIGHT.value
+    except NOT_TOLD as failure:
+        logger.error("the summary was not sent, the next one will be tried in two minutes", reason=str(failure))  # noqa: TRY400  the reason says it all
+        metrics.add_metric("MessageNotTold", MetricUnit.Count, 1)
+        metrics.flush_metrics()
+        return "not-told"
     if Verdict.GIVEN_UP in verdicts:
         logger.error("two posts of a summary may have arrived and neither was confirmed: given up")
     return verdicts[-1].value if verdicts else Verdict.NOTHING_TO_SAY.value

@@ -124,14 +124,20 @@ class Handout:
     def make_room(self, market: Market, gangs: Sequence[Gang], seen: Seen) -> None:
         """Let a backfill's gang give its slot to one of the day's that waits; the slot is free once a later reconcile sees its end."""
         holders = self._allowances.slot_holders(market)
-        first = next(iter(self._find_waiting(gangs, market, seen)), None)
-        if first is None or first.priority is Priority.BACKFILL or len(holders) < self._settings.slots(market):
+        if len(holders) < self._settings.slots(market):
             return
         found = to_give_way((gang for gang in gangs if gang.market is market), holders)
-        # The run of the gang that waits may have ended meanwhile: then nobody needs the slot.
-        if found is not None and found.job_id is not None and self._settle(first, seen):
-            self._clients.batch.terminate_job(jobId=found.job_id, reason=GIVES_WAY)
-            seen.done.append(f"{found.name}: gives its slot to {first.name}")
+        if found is None or found.job_id is None:
+            return
+        for gang in self._find_waiting(gangs, market, seen):
+            if gang.priority is Priority.BACKFILL or self._must_end():
+                return
+            # Its run may have ended meanwhile, and then it needs no slot; or it cannot be read, which must not keep out the next one.
+            with isolate(gang.run_id, seen.failed):
+                if self._settle(gang, seen):
+                    self._clients.batch.terminate_job(jobId=found.job_id, reason=GIVES_WAY)
+                    seen.done.append(f"{found.name}: gives its slot to {gang.name}")
+                    return
 
     def fall_back(self, gangs: Sequence[Gang], seen: Seen) -> None:
         """Send runs that have waited long for a Spot slot on to On-Demand, as many as can be launched there now."""

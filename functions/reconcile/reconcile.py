@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from botocore.config import Config
 
 import gauges
 from look_settings import LookSettings
 from looking import Look
 from spotline import settings
 from spotline.allowances import Allowances
-from spotline.clients import Clients
+from spotline.clients import Clients, retry_config
 from spotline.isolation import isolate
 from spotline.launching import Launcher, gang_launched, utc_now
 from spotline.metrics import emit
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from spotline.metrics import Measurement
 
 logger = Logger()
-
-RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
 
 CLOSING_MILLISECONDS = 60_000
 """What a reconcile of every run keeps of its time: for the run under way, and to hand out slots."""
@@ -59,16 +56,16 @@ class LookUnfinished(Exception):
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Look at the run that the event names, or at all of them when it names none."""
-    known = settings.load(Settings)
+    loaded = settings.load(Settings)
     clients = Clients.connect()
-    table = RunTable(known.runs_table, clients.dynamodb)
-    allowances = Allowances(known.runs_table, clients.dynamodb, known.limits)
+    table = RunTable(loaded.runs_table, clients.dynamodb)
+    allowances = Allowances(loaded.runs_table, clients.dynamodb, loaded.limits)
     look = Look(
         clients,
         table,
         allowances,
-        Launcher(clients, table, allowances, known),
-        known,
+        Launcher(clients, table, allowances, loaded),
+        loaded,
         is_out_of_time=lambda: context.get_remaining_time_in_millis() < CLOSING_MILLISECONDS,
         must_end=lambda: context.get_remaining_time_in_millis() < ENDING_MILLISECONDS,
     )
@@ -76,7 +73,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     failed: list[str] = []
     if run_id is None:  # first, because a reconcile of every run may take long
         with isolate("summary of messages", failed):
-            request_summary(table, known.notify_function)
+            request_summary(table, loaded.notify_function)
     seen = look.again(run_id)
     seen.failed += failed
     if seen.done:
@@ -85,7 +82,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         emit(gang_launched(market))
     if run_id is None:
         with isolate("gauges", seen.failed):
-            for measured in measurements(seen, known, clients, allowances):
+            for measured in measurements(seen, loaded, clients, allowances):
                 emit(measured)
     if seen.failed:
         raise LookUnfinished("; ".join(seen.failed))
@@ -97,16 +94,16 @@ def request_summary(table: RunTable, notify_function: str) -> None:
     if table.has_unsent_messages():
         from spotline.starting import ask_to_tell  # noqa: PLC0415  seldom needed, and it imports contracts
 
-        functions: LambdaClient = boto3.client("lambda", config=RETRIES)
+        functions: LambdaClient = boto3.client("lambda", config=retry_config())
         ask_to_tell(functions, notify_function, {"kind": "summary"})
 
 
-def measurements(seen: Seen, known: Settings, clients: Clients, allowances: Allowances) -> Iterator[Measurement]:
+def measurements(seen: Seen, loaded: Settings, clients: Clients, allowances: Allowances) -> Iterator[Measurement]:
     """How things stand after a look over everything."""
     now = utc_now()
-    yield from gauges.waiting(seen.jobs, known.queues, now)
-    yield from gauges.hours(allowances.spent(now), known.on_demand_gang_hours_per_day)
-    yield from gauges.successes(clients.steps, known.state_machine_arn, now)
+    yield from gauges.waiting(seen.jobs, loaded.queues, now)
+    yield from gauges.hours(allowances.spent(now), loaded.on_demand_gang_hours_per_day)
+    yield from gauges.successes(clients.steps, loaded.state_machine_arn, now)
 
 
 def run_named_by(event: dict[str, Any]) -> str | None:

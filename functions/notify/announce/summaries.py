@@ -62,11 +62,14 @@ class SummaryTable:
         if item is None:
             return Summary()
         try:
-            return Summary(item["summary"]["S"], frozenset(item["members"]["SS"] if "members" in item else ()))
-        except KeyError as cause:
+            summary = Summary(item["summary"]["S"], frozenset(item["members"]["SS"] if "members" in item else ()))
+        except KeyError:
+            summary = Summary()
+        if not summary.name:
             raise DocumentError(
                 "item SLACK SUMMARY", "not the record of a summary; delete it: its messages go into the next one"
-            ) from cause
+            )
+        return summary
 
     def unsent(self) -> Iterator[Unsent]:
         """The messages that wait, read consistently."""
@@ -156,4 +159,7 @@ def send_summaries(
 
 
 def _compose(table: SummaryTable, members: frozenset[str]) -> Announcement:
-    return messages_summary([one for one in table.unsent() if one.name in members])
+    """What the summary says. Names come in order, so that what waits behind the last one is not read."""
+    last = max(members)
+    waiting = itertools.takewhile(lambda one: one.name <= last, table.unsent())
+    return messages_summary([one for one in waiting if one.name in members])

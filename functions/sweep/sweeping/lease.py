@@ -27,6 +27,9 @@ HANDOVER = timedelta(minutes=10)
 """How long the lease is kept for the invocation that was asked for; one that Lambda could not start by then is left to the next hour."""
 
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
+LONGEST = timedelta(minutes=30)
+"""No invocation takes the lease for longer: Lambda ends it after 15 minutes. An item that says so was edited, and is nobody's lease."""
+
 _DAYS = re.compile(rf"[0-9]{{8}}-[0-9]{{8}}|{OTHER}")
 
 
@@ -51,11 +54,12 @@ class Lease:
                 Key=KEY,
                 UpdateExpression="SET lease_holder = :holder, lease_until = :until REMOVE lease_ticket",
                 ConditionExpression="attribute_not_exists(lease_until) OR lease_until < :now"
-                " OR lease_ticket = :ticket OR lease_holder = :holder",
+                " OR lease_until > :longest OR lease_ticket = :ticket OR lease_holder = :holder",
                 ExpressionAttributeValues={
                     ":holder": {"S": self._holder},
                     ":until": _seconds(now + lifetime + CLOCKS),
                     ":now": _seconds(now),
+                    ":longest": _seconds(now + LONGEST),
                     ":ticket": {"S": ticket or self._holder},
                 },
                 ReturnValues="ALL_NEW",

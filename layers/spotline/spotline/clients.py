@@ -6,10 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from botocore.config import Config
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
+
+
+def retry_config() -> Config:
+    """How clients repeat calls that are throttled or fail.
+
+    botocore's standard mode: exponential back-off with jitter, at most 20 s between two calls, so that 8 calls stay below a minute on
+    average ("Retries", Boto3 guide).
+    """
+    from botocore.config import Config  # noqa: PLC0415  jobs import this library too, and not all of them call AWS
+
+    return Config(retries={"mode": "standard", "max_attempts": 8})
 
 
 @dataclass(frozen=True)
@@ -23,15 +35,10 @@ class Clients:
 
     @classmethod
     def connect(cls) -> Clients:
-        """Clients of the process's own account and region.
+        """Clients of the process's own account and region."""
+        import boto3  # noqa: PLC0415  as above
 
-        Throttled and failing calls are repeated by botocore's standard mode: exponential back-off with jitter, at most 20 s
-        between two calls, so that 8 calls stay below a minute on average ("Retries", Boto3 guide).
-        """
-        import boto3  # noqa: PLC0415  jobs import this library too, and not all of them call AWS
-        from botocore.config import Config  # noqa: PLC0415
-
-        config = Config(retries={"mode": "standard", "max_attempts": 8})
+        config = retry_config()
         return cls(
             batch=boto3.client("batch", config=config),
             steps=boto3.client("stepfunctions", config=config),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from spotline.documents import DocumentError
 from spotline.runs import Market, MarketChoice, Priority
 from tests.unit.functions.gangs_at_work import a_running_gang, wait_behind
 from tests.unit.protocol.crowds import one_runs_and_many_wait
@@ -14,6 +15,11 @@ from tests.unit.protocol.world import World
 
 if TYPE_CHECKING:
     from typing import Any
+
+    import pytest
+
+    from seen import Seen
+    from spotline.gangs import Gang
 
 
 def find_jobs(world: World, execution: Any) -> list[dict[str, Any]]:
@@ -87,3 +93,26 @@ def test_slots_are_handed_out_only_as_long_as_there_is_time() -> None:
     # Then it leaves the others to the next one, and says so
     assert world.line.counts["describe_execution"] <= 10
     assert seen.done[-1].endswith("and those behind it: left to the next reconcile")
+
+
+def test_a_run_that_cannot_be_read_does_not_keep_a_backfill_from_giving_way_to_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a backfill that holds the slot, and two gangs that wait, the first of which cannot be read
+    world = World()
+    world.ask_for("v0", MarketChoice.SPOT_ONLY, Priority.BACKFILL)
+    begin_gangs(world)
+    first, second = sorted(wait_behind(world, "v1", "v2"), key=lambda execution: execution.name)
+    settle = world.look._handout._settle
+
+    def settle_but_first(gang: Gang, seen: Seen) -> bool:
+        if gang.run_id == first.name:
+            raise DocumentError(first.name, "damaged")
+        return settle(gang, seen)
+
+    monkeypatch.setattr(world.look._handout, "_settle", settle_but_first)
+    # When there is a full reconcile
+    seen = world.look.again()
+    # Then the backfill gives way to the other one, and the first is named
+    assert any(line.endswith(f"gives its slot to {second.name}#1") for line in seen.done), seen.done
+    assert any(first.name in line for line in seen.failed)

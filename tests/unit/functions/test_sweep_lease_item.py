@@ -158,3 +158,11 @@ def test_what_somebody_wrote_into_the_item_is_no_place(table: Table, days: str, 
 def test_an_item_without_a_whole_place_is_read_all_the_same(table: Table, written: dict[str, Any]) -> None:
     table.items["SWEEP", "LEASE"] = {"pk": "SWEEP", "sk": "LEASE", **written}
     assert table.new_lease().take("", LIFETIME) == (Place(OTHER) if written == {"swept_days": OTHER} else BEGINNING)
+
+
+@pytest.mark.parametrize("until", [seconds(NOW) * 1000, seconds(NOW + timedelta(days=400))])
+def test_a_lease_that_no_sweep_can_have_taken_is_nobodys(table: Table, until: int) -> None:
+    table.new_lease().take("", LIFETIME)
+    table.item["lease_until"] = until
+    assert table.new_lease().take("", LIFETIME) == BEGINNING
+    assert table.item["lease_until"] == seconds(NOW + LIFETIME + CLOCKS)

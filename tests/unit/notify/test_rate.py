@@ -110,7 +110,9 @@ def test_a_damaged_record_of_the_rate_is_replaced(edge: Edge, spent_until: Any) 
     assert slack.posted == [0.0, 1.0]
 
 
-@pytest.mark.parametrize("damage", [{}, {"summary": {"N": "1"}}, {"summary": {"S": "a"}, "members": {"S": "b"}}])
+@pytest.mark.parametrize(
+    "damage", [{}, {"summary": {"N": "1"}}, {"summary": {"S": "a"}, "members": {"S": "b"}}, {"summary": {"S": ""}}]
+)
 def test_a_damaged_record_of_a_summary_is_named(edge: Edge, damage: Any) -> None:
     edge.dynamodb.put_item(TableName="runs", Item={"pk": {"S": "SLACK"}, "sk": {"S": "SUMMARY"}, **damage})
     with pytest.raises(DocumentError, match="item SLACK SUMMARY: not the record of a summary"):
